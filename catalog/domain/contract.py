@@ -32,7 +32,7 @@ _PLAIN_ARROW: dict[str, pa.DataType] = {
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One column. ``source_name`` is its path in a drop (``consent.marketing``); a derived column (``token_of``) stands in none.
+    """One column. ``source_name`` is its path in a drop (``consent.marketing``); a derived one (``token_of``) is in none.
 
     ``minimum`` and ``maximum`` are inclusive: Decimal for numbers, ISO 8601 text for dates and timestamps.
     """
@@ -153,7 +153,7 @@ class Kpi:
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """One dataset's contract: ``document`` is the parsed YAML, ``text`` its author's text, ``sha256`` the hash (hex) of that."""
+    """One dataset's contract: ``document`` is the parsed YAML, ``text`` its author's text, ``sha256`` its hash (hex)."""
 
     dataset: str
     version: str

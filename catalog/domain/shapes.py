@@ -8,8 +8,8 @@ import pyarrow as pa
 
 from .contract import BRONZE_FILE, BRONZE_ROW, Contract, Field
 
-# The edge refuses what cannot be a value of the kind at all (an object where a number belongs). Whether text casts is decided row
-# by row in Silver, where one bad value costs one row and not the whole drop; so text and NULL are admitted everywhere.
+# The edge refuses what cannot be a value of the kind at all (an object where a number belongs). Whether text casts is decided
+# row by row in Silver, where one bad value costs one row and not the whole drop; so text and NULL are admitted everywhere.
 _KINDS: dict[str, list[str]] = {
     "string": ["string", "number", "null"],
     "integer": ["number", "string", "null"],
@@ -22,7 +22,7 @@ _KINDS: dict[str, list[str]] = {
 
 
 def json_schema(contract: Contract) -> dict[str, Any]:
-    """JSON Schema (2020-12) of one record of a drop: nesting, kinds and required keys; unknown keys pass (they go to quarantine)."""
+    """JSON Schema (2020-12) of one record of a drop: nesting, kinds, required keys. Unknown keys pass (quarantine takes them)."""
     root = _object(contract.dataset)
     for field in contract.drop_fields:
         *outer, last = field.source_name.split(".")
@@ -59,7 +59,7 @@ def _value(field: Field) -> dict[str, Any]:
 
 
 def arrow_schema(contract: Contract) -> pa.Schema:
-    """The table's columns: fields in contract order, the partition column when no field has its name, and in Silver the row's origin.
+    """The table's columns: fields in order, the partition column unless a field has its name, in Silver the row's origin.
 
     All columns are nullable: ``required`` is a rule that Silver and the gates apply, and a NOT NULL column could never be
     relaxed in a Delta table.
