@@ -20,8 +20,6 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from rest_framework.permissions import BasePermission
-from rest_framework.request import Request
-from rest_framework.views import APIView
 
 from controlplane.accounts.domain.access import passes
 from controlplane.accounts.principals import KeyPrincipal
@@ -29,7 +27,10 @@ from controlplane.accounts.roles import Role
 from controlplane.accounts.selectors import apikey_allows, roles_of
 
 if TYPE_CHECKING:
+    # REST framework's views read the settings, which name this module.
     from django.contrib.auth.base_user import AbstractBaseUser
+    from rest_framework.request import Request
+    from rest_framework.views import APIView
 
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
