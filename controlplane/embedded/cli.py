@@ -12,8 +12,10 @@ from collections.abc import Iterator, Sequence
 from types import FrameType
 
 from controlplane.embedded.errors import EmbeddedError
-from controlplane.embedded.home import Home
+from controlplane.embedded.home import Home, read_json
+from controlplane.embedded.processes import is_alive
 from controlplane.embedded.services import VARIABLES, Services
+from controlplane.embedded.supervisor import Supervisor, stop
 
 FAILED = 2
 
@@ -44,6 +46,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--fast", action="store_true", help="no durability: for tests")
     run.add_argument("command", nargs=argparse.REMAINDER, metavar="-- CMD", help="the command")
+    up = command("up", _up, "Start and watch the whole installation: services, web, worker, beat, relay. Ctrl-C stops it.")
+    up.add_argument("--host", default=os.environ.get("TOUCHSTONE_HOST") or "127.0.0.1", help="address the web server binds to")
+    up.add_argument(
+        "--port", default=os.environ.get("PORT") or "8000", help="port of the web server (default: PORT, then 8000)"
+    )
+    up.add_argument("--demo", action="store_true", help="run the demo world on it (manage.py demo)")
+    up.add_argument("--once", action="store_true", help="with --demo: stop everything when one full cycle is done")
     command("status", _status, "Say what runs.")
     command("stop", _stop, "Stop the supervisor of this home and its services, or services that a killed one left.")
     destroy = command("destroy", _destroy, "Stop everything and delete the home with all its data.")
@@ -89,6 +98,14 @@ def _deferred_signals() -> Iterator[list[subprocess.Popen[bytes]]]:
             signal.signal(number, handler)
 
 
+def _up(options: argparse.Namespace) -> int:
+    if not options.port.isdecimal() or not 0 < int(options.port) < 65536:
+        raise EmbeddedError(f"PORT must be a number from 1 to 65535, not {options.port!r}.")
+    task = [sys.executable, "manage.py", "demo", *(["--once"] if options.once else [])] if options.demo else None
+    home = Home.of(options.home)
+    return Supervisor(home, port=int(options.port), host=options.host, task=task, once=options.once).run()
+
+
 def _status(options: argparse.Namespace) -> int:
     home = Home.of(options.home)
     status = Services(home).status()
@@ -98,14 +115,18 @@ def _status(options: argparse.Namespace) -> int:
         else:
             text = f"running, process {known['pid']}, 127.0.0.1:{known['port']}" if known else "not running"
         sys.stdout.write(f"{name:<12}{text}\n")
+    for name, known in read_json(home.run / "supervisor.json").get("children", {}).items():
+        sys.stdout.write(f"{name:<12}{'running' if is_alive(known) else 'not running'}, process {known['pid']}\n")
     return 0 if any(status.values()) else 1
 
 
 def _stop(options: argparse.Namespace) -> int:
-    Services(Home.of(options.home)).stop(force=True)
+    stop(Home.of(options.home), say=lambda text: sys.stdout.write(text + "\n"))
     return 0
 
 
 def _destroy(options: argparse.Namespace) -> int:
-    Services(Home.of(options.home)).destroy()
+    home = Home.of(options.home)
+    stop(home)
+    Services(home).destroy()
     return 0
