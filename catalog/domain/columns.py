@@ -110,7 +110,7 @@ def _read_field(reader: Reader, prefix: str, source: str, position: int) -> Fiel
         pii=pii,
         normalise=cast(Any, custom.choice("normalise", ("currency",))),
         token_of=token_of,
-        reference=_read_reference(reader),
+        reference=_read_reference(reader, name),
         default=custom.read("default", lambda value: None if value is None else values.literal(value, kind)),
         description=reader.text("description"),
         critical=reader.flag("criticalDataElement"),
@@ -197,7 +197,7 @@ def _limit(options: Reader, name: str, kind: FieldType, scale: int | None) -> De
     return exclusive + step if name == "minimum" else exclusive - step
 
 
-def _read_reference(reader: Reader) -> tuple[str, str] | None:
+def _read_reference(reader: Reader, name: str) -> tuple[str, str] | None:
     found: tuple[str, str] | None = None
     for relationship in reader.items("relationships"):
         to = relationship.raw("to")
@@ -212,6 +212,7 @@ def _read_reference(reader: Reader) -> tuple[str, str] | None:
             relationship.fault("a field refers to one column only", "to")
         else:
             found = (parts[0], parts[1])
+            reader.source.marks[f"reference:{name}"] = reader.source.place((*relationship.path, "to"))
     return found
 
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
@@ -182,6 +183,8 @@ class Contract:
     document: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
     text: str = field(default="", repr=False, compare=False)
     sha256: str = ""
+    # (line, column) of what other contracts can make wrong, "reference:<field>" and "input:<dataset>"; empty when not parsed.
+    places: Mapping[str, tuple[int, int]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def field_names(self) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ _KINDS: dict[str, list[str]] = {
 
 
 def json_schema(contract: Contract) -> dict[str, Any]:
-    """JSON Schema (2020-12) of one record of a drop: nesting, kinds, required keys. Unknown keys pass (quarantine takes them)."""
+    """JSON Schema (2020-12) of one record of a drop: nesting, kinds, required keys; unknown keys pass (to quarantine)."""
     root = _object(contract.dataset)
     for field in contract.drop_fields:
         *outer, last = field.source_name.split(".")

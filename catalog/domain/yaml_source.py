@@ -51,6 +51,7 @@ class Source:
         self._values: dict[Path, Position] = {(): (1, 1)}
         self._keys: dict[Path, Position] = {}
         self.faults: list[Fault] = []
+        self.marks: dict[str, Position] = {}
         self._nodes = 0
 
     def place(self, path: Path, *, key: bool = False) -> Position:
@@ -85,7 +86,10 @@ class Source:
             return self._mapping(node, path, below)
         if isinstance(node, yaml.SequenceNode):
             return [self.read(child, (*path, index), below) for index, child in enumerate(node.value)]
-        return _scalar(node)
+        value = _scalar(node)
+        if isinstance(value, str) and "\x00" in value:
+            self.fault(path, "the text contains the character U+0000")
+        return value
 
     def _mapping(self, node: yaml.MappingNode, path: Path, ancestors: tuple[int, ...]) -> dict[str, Any]:
         result: dict[str, Any] = {}
@@ -117,7 +121,7 @@ def _position(mark: Any) -> Position:
     return (mark.line + 1, mark.column + 1)
 
 
-def _scalar(node: yaml.Node) -> Any:
+def _scalar(node: Any) -> Any:
     value = str(node.value)
     if node.style in {"'", '"', "|", ">"}:  # quoted or block text is text
         return value

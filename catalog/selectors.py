@@ -1,0 +1,175 @@
+"""Reads of the catalog. Contracts are cached by version id: a version never changes, so the cache cannot go stale."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from django.db.models import Count, Prefetch, Q, QuerySet
+
+from catalog.domain import odcs
+from catalog.domain.contract import Contract
+from catalog.domain.versions import Change, compare, text_diff
+from catalog.models import ContractVersion, DataProduct, Dataset, Field
+from controlplane.accounts.permissions import user_has_role
+from controlplane.accounts.roles import Role
+
+if TYPE_CHECKING:
+    from django.contrib.auth.base_user import AbstractBaseUser
+    from django.contrib.auth.models import AnonymousUser
+
+    from controlplane.accounts.principals import KeyPrincipal
+
+    Reader = AbstractBaseUser | AnonymousUser | KeyPrincipal | None
+
+__all__ = [
+    "contract_by_version",
+    "contract_current",
+    "contract_difference",
+    "contract_history",
+    "contract_of",
+    "contract_or_none",
+    "contract_version_current",
+    "contract_version_id",
+    "contracts_current",
+    "dataset_by_event",
+    "dataset_by_name",
+    "dataset_fields",
+    "datasets",
+    "domains",
+    "product_by_key",
+    "product_editable_by",
+    "products",
+    "products_of",
+]
+
+
+@lru_cache(maxsize=1024)
+def contract_by_version(version_id: int) -> Contract:
+    """The contract of a version's row id. Raises ContractVersion.DoesNotExist."""
+    text, document = ContractVersion.objects.values_list("text", "document").get(pk=version_id)
+    return odcs.from_document(document, text=text)
+
+
+def contract_of(version: ContractVersion) -> Contract:
+    return contract_by_version(version.pk)
+
+
+def contract_version_id(dataset: str) -> int:
+    """Row id of the dataset's current contract version. Raises Dataset.DoesNotExist."""
+    found = Dataset.objects.filter(contract_name=dataset).values_list("current_version_id", flat=True).first()
+    if found is None:
+        raise Dataset.DoesNotExist(f"no contract describes the dataset '{dataset}'")
+    return found
+
+
+def contract_current(dataset: str) -> Contract:
+    """The dataset's current contract. Raises Dataset.DoesNotExist."""
+    return contract_by_version(contract_version_id(dataset))
+
+
+def contract_or_none(dataset: str) -> Contract | None:
+    try:
+        return contract_current(dataset)
+    except Dataset.DoesNotExist:
+        return None
+
+
+def contracts_current() -> dict[str, Contract]:
+    """Every current contract by dataset name, in name order; one query when all are cached."""
+    rows = Dataset.objects.filter(current_version__isnull=False, contract_name__isnull=False).order_by("contract_name")
+    return {
+        str(name): contract_by_version(int(version_id))
+        for name, version_id in rows.values_list("contract_name", "current_version_id")
+        if version_id is not None
+    }
+
+
+def contract_version_current(dataset: str) -> ContractVersion:
+    """The row of the current version. Raises Dataset.DoesNotExist."""
+    return ContractVersion.objects.select_related("dataset", "imported_by", "base").get(pk=contract_version_id(dataset))
+
+
+def contract_history(dataset: Dataset) -> QuerySet[ContractVersion]:
+    """Versions of the dataset's contract, newest first."""
+    return dataset.contract_versions.select_related("imported_by", "base").defer("document", "text")
+
+
+def contract_difference(old: ContractVersion, new: ContractVersion) -> tuple[list[Change], str]:
+    """What changed in words, and the unified diff of the texts."""
+    diff = text_diff(old.text, new.text, old_name=f"{old.dataset} {old.version}", new_name=f"{new.dataset} {new.version}")
+    return compare(contract_of(old), contract_of(new)), diff
+
+
+def dataset_by_name(contract_name: str) -> Dataset | None:
+    return (
+        Dataset.objects.select_related("product", "product__owner", "product__steward", "current_version")
+        .filter(contract_name=contract_name)
+        .first()
+    )
+
+
+def dataset_by_event(namespace: str, name: str) -> Dataset | None:
+    """The dataset of an OpenLineage identity."""
+    return Dataset.objects.filter(namespace=namespace, name=name).first()
+
+
+def dataset_fields(dataset: Dataset) -> QuerySet[Field]:
+    return dataset.fields.order_by("position", "name")
+
+
+def datasets(*, layer: str = "", product: str = "", search: str = "", source: str = "") -> QuerySet[Dataset]:
+    """Datasets with product, owner and current version joined; each filter is optional."""
+    found = Dataset.objects.select_related("product", "product__owner", "current_version")
+    if layer:
+        found = found.filter(layer=layer)
+    if product:
+        found = found.filter(product__key=product)
+    if source:
+        found = found.filter(source=source)
+    if search:
+        found = found.filter(Q(name__icontains=search) | Q(contract_name__icontains=search) | Q(description__icontains=search))
+    return found
+
+
+def products(*, domain: str = "", owner: str = "", state: str = "", search: str = "") -> QuerySet[DataProduct]:
+    """Products with people joined and ``dataset_count``; each filter is optional."""
+    found = DataProduct.objects.select_related("owner", "steward").annotate(dataset_count=Count("datasets", distinct=True))
+    if domain:
+        found = found.filter(domain=domain)
+    if owner:
+        found = found.filter(owner__username=owner)
+    if state:
+        found = found.filter(state=state)
+    if search:
+        found = found.filter(Q(name__icontains=search) | Q(key__icontains=search) | Q(description__icontains=search))
+    return found.order_by("name")
+
+
+def product_by_key(key: str) -> DataProduct | None:
+    """The product with its people and its datasets (``datasets.all()``), four queries in all."""
+    inner = Dataset.objects.select_related("current_version").order_by("layer", "name")
+    return (
+        DataProduct.objects.select_related("owner", "steward")
+        .prefetch_related(Prefetch("datasets", queryset=inner))
+        .filter(key=key)
+        .first()
+    )
+
+
+def products_of(user: AbstractBaseUser) -> QuerySet[DataProduct]:
+    """Products that this person owns or stewards."""
+    return products().filter(Q(owner_id=user.pk) | Q(steward_id=user.pk))
+
+
+def domains() -> Iterable[str]:
+    return DataProduct.objects.order_by("domain").values_list("domain", flat=True).distinct()
+
+
+def product_editable_by(product: DataProduct, user: Reader) -> bool:
+    """Owner and steward edit what is theirs, administrators everything; a key never edits."""
+    if user_has_role(user, Role.ADMIN) and getattr(user, "pk", None) is not None:
+        return True
+    mine = user is not None and getattr(user, "pk", None) in {product.owner_id, product.steward_id} - {None}
+    return mine and user_has_role(user, Role.OWNER, Role.STEWARD)
