@@ -1,0 +1,1 @@
+"""The engines of the lake behind one interface (``base``)."""
