@@ -52,7 +52,7 @@ def programs(port: int, host: str = "127.0.0.1") -> list[Program]:
             "web",
             [
                 *(python, "-m", "granian", "--interface", "wsgi", "--host", host, "--port", str(port), "--no-ws"),
-                *("--workers", "1", "--blocking-threads", "8", "--respawn-failed-workers", "--process-name", "touchstone-web"),
+                *("--workers", "1", "--blocking-threads", "8", "--respawn-failed-workers"),
                 "controlplane.wsgi:application",
             ],
         ),
