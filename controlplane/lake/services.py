@@ -2,14 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 
+import pyarrow as pa
 from django.conf import settings
 
+from . import tables
 from .engines.base import Engine, LakeConfig, Session, Written
+from .leases import Lease, check, lease, reading
+from .store import ObjectStore, open_store
+from .tables import Commit, Maintained
 
-__all__ = ["Engine", "LakeConfig", "Session", "Written", "config", "engine"]
+__all__ = [
+    "Commit",
+    "Engine",
+    "LakeConfig",
+    "Lease",
+    "Maintained",
+    "ObjectStore",
+    "Session",
+    "Written",
+    "check",
+    "config",
+    "content_hash",
+    "engine",
+    "last_commit",
+    "lease",
+    "maintain",
+    "reading",
+    "store",
+    "table_exists",
+    "table_partitions",
+    "table_schema",
+    "table_uri",
+    "table_version",
+]
 
 
 def config() -> LakeConfig:
@@ -28,15 +58,64 @@ def _config(root: str, temp: Path, memory_mb: int, threads: int, spark_remote: s
     return LakeConfig(root=root, temp=temp, memory_mb=memory_mb, threads=threads, spark_remote=spark_remote)
 
 
-def engine(name: str | None = None) -> Engine:
-    """The engine by name ("duckdb" or "spark"); without a name the one of the settings."""
+def engine(name: str | None = None, *, at: LakeConfig | None = None) -> Engine:
+    """The engine by name ("duckdb" or "spark"), default that of the settings; ``at`` another lake than that of the settings."""
     chosen = name or settings.ENV.engine
+    place = at or config()
     if chosen == "duckdb":
         from .engines.duck import DuckEngine
 
-        return DuckEngine(config())
+        return DuckEngine(place)
     if chosen == "spark":
         from .engines.spark import SparkEngine
 
-        return SparkEngine(config())
+        return SparkEngine(place)
     raise ValueError(f"there is no engine {chosen!r}; engines are duckdb and spark")
+
+
+def store() -> ObjectStore:
+    """The object store of raw drops: the lake's own root, so keys start with ``bronze/…``."""
+    return _store(config().root)
+
+
+@cache
+def _store(root: str) -> ObjectStore:
+    return open_store(root)
+
+
+def table_exists(table: str) -> bool:
+    return tables.table_exists(config(), table)
+
+
+def table_version(table: str) -> int:
+    """The newest version (0-based); TableNotFound."""
+    return tables.table_version(config(), table)
+
+
+def table_uri(table: str) -> str:
+    return config().uri(table)
+
+
+def table_schema(table: str) -> pa.Schema:
+    """The table's Arrow schema; TableNotFound."""
+    return tables.table_schema(config(), table)
+
+
+def table_partitions(table: str) -> list[str]:
+    """The table's partition values as text, sorted."""
+    return tables.partitions(config(), table)
+
+
+def last_commit(table: str) -> Commit:
+    """Newest version and the metadata that its writer left: tells a restarted step that its commit had happened."""
+    return tables.last_commit(config(), table)
+
+
+def content_hash(table: str, columns: Sequence[str] | None = None, *, at: LakeConfig | None = None) -> str:
+    """Order-independent SHA-256 of a table's rows, the same whichever engine wrote them."""
+    return tables.content_hash(at or config(), table, columns)
+
+
+def maintain(table: str, retention: timedelta, *, holder: str = "maintenance") -> Maintained:
+    """Compact, vacuum, checkpoint and clean the log under the table's lease; see ``tables.maintain``."""
+    return tables.maintain(config(), table, retention, holder=holder)
