@@ -69,9 +69,9 @@ def _queue_customers(world: World, source: Source) -> None:
         source.add(moment, {**nameless, "updated_at": iso_z(moment)})
         source.add(moment, dict(record))
         # A change of yesterday that the customer system tells only now: it goes between two versions.
-        _, known = world.customers[1].versions[0]
-        value = str(Decimal(known["lifetime_value"]) + Decimal("7.77"))
-        source.add(moment, {**known, "lifetime_value": value, "updated_at": iso_z(world.start_s - 12 * HOUR_S)})
+        _, before = world.customers[1].versions[0]
+        value = str(Decimal(before["lifetime_value"]) + Decimal("7.77"))
+        source.add(moment, {**before, "lifetime_value": value, "updated_at": iso_z(world.start_s - 12 * HOUR_S)})
         planted["late_customer_change"] += moment < world.end_s
         planted["customer_without_key"] += moment < world.end_s
         planted["duplicate_customer_version"] += moment < world.end_s
