@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import signal
@@ -30,6 +31,8 @@ def spawn(
     stdin: IO[bytes] | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start a process in a session of its own, so that a Ctrl-C at the terminal reaches only the supervisor."""
+    for pid in list(_children):
+        _reap(pid)
     trim_log(log)
     # Only the owner reads logs: they may name people.
     handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -50,11 +53,12 @@ def spawn(
         os.close(handle)
 
 
-def leave(pid: int) -> None:
-    """Let a child outlive us without Python complaining about it."""
-    child = _children.pop(pid, None)
-    if child is not None and child.poll() is None:
-        child.returncode = 0
+@atexit.register
+def _leave_children() -> None:
+    """Servers that others still use outlive us by design: Python need not complain about them."""
+    for child in _children.values():
+        if child.poll() is None:
+            child.returncode = 0
 
 
 def trim_log(log: Path, *, keep_bytes: int = LOG_KEEP_BYTES) -> None:

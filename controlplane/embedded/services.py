@@ -16,7 +16,6 @@ import shutil
 from collections.abc import Mapping
 from typing import Any
 
-from controlplane.embedded import processes
 from controlplane.embedded.errors import EmbeddedError
 from controlplane.embedded.home import Home, read_json, write_private
 from controlplane.embedded.locks import FileLock, exclusive
@@ -118,9 +117,6 @@ class Services:
         alone = others.acquire()
         try:
             if not alone and not force:
-                for known in self.status().values():
-                    if known is not None:
-                        processes.leave(known["pid"])
                 return False
             for server in reversed(self._servers.values()):
                 server.stop()

@@ -248,6 +248,8 @@ class Supervisor:
         deadline = time.monotonic() + WEB_PATIENCE_S
         while not answers(self.port):
             self._checkpoint()
+            for program in self.programs[1:]:
+                self._keep_running(program)
             log = self.home.log / "web.log"
             if web.child is None or web.child.poll() is not None:
                 raise EmbeddedError(f"The web server did not start. The end of {log} says:\n{processes.tail(log, 30)}")

@@ -39,8 +39,9 @@ class PublicModulesContract(Contract):
                 owner = self._app_of(imported)
                 if owner is None or owner == self._app_of(importer) or self._is_public(owner, imported):
                     continue
-                lines = sorted(detail["line_number"] for detail in graph.get_import_details(importer=importer, imported=imported))
-                broken.append({"importer": importer, "imported": imported, "line": lines[0] if lines else 0})
+                details = graph.get_import_details(importer=importer, imported=imported)
+                line = min((detail["line_number"] for detail in details), default=0)
+                broken.append({"importer": importer, "imported": imported, "line": line})
         return ContractCheck(kept=not broken, metadata={"broken": broken})
 
     def render_broken_contract(self, check: ContractCheck) -> None:
