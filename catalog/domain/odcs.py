@@ -15,6 +15,7 @@ from .contract import BRONZE_FILE, BRONZE_ROW, Contract, Field, Input, Kpi, Laye
 from .contract import Source as DropSource
 from .faults import ContractInvalid
 from .reader import Custom, Reader
+from .shapes import arrow_schema, json_schema
 from .values import Unreadable
 from .yaml_source import Source, load
 
@@ -377,4 +378,4 @@ def _read_kpi(custom: Custom, layer: Layer, columns: dict[str, Field]) -> Kpi | 
     )
 
 
-__all__ = ["BRONZE_FILE", "BRONZE_ROW", "ContractInvalid", "from_document", "parse", "to_yaml"]
+__all__ = ["BRONZE_FILE", "BRONZE_ROW", "ContractInvalid", "arrow_schema", "from_document", "json_schema", "parse", "to_yaml"]

@@ -1,0 +1,124 @@
+"""Data products: made by contracts, described by their owners."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.db import transaction
+
+from catalog import selectors
+from catalog.domain.contract import Contract
+from catalog.errors import CatalogError, EditRefused
+from catalog.models import DataProduct, ProductState
+from controlplane.accounts.models import ApiKey, User
+from controlplane.accounts.permissions import user_has_role
+from controlplane.accounts.roles import Role
+from controlplane.accounts.selectors import user_by_name
+from controlplane.audit import services as audit
+
+_STATES = {"proposed": "draft", "draft": "draft", "active": "published", "deprecated": "deprecated", "retired": "retired"}
+
+
+def may_edit(product: DataProduct | None, actor: User | ApiKey, *, named: Collection[str] = ()) -> bool:
+    """Owner and steward edit what is theirs, administrators everything. ``named``: user names that may make a new product."""
+    if isinstance(actor, ApiKey):
+        return actor.role == Role.ADMIN
+    if product is None:
+        return user_has_role(actor, Role.ADMIN) or (
+            actor.get_username() in named and user_has_role(actor, Role.OWNER, Role.STEWARD)
+        )
+    return selectors.product_editable_by(product, actor)
+
+
+def product_ensure(*, contract: Contract) -> DataProduct:
+    """The product that a contract names, made when new, in the import's transaction. Owner, steward, domain and tier follow it.
+
+    The description is an owner's own text once it exists, so a contract only fills an empty one.
+    """
+    product, created = DataProduct.objects.get_or_create(
+        key=contract.product,
+        defaults={
+            "name": contract.product.replace("_", " ").replace("-", " ").capitalize(),
+            "domain": contract.domain,
+            "description": contract.description,
+            "state": _STATES.get(str(contract.document.get("status")), "published"),
+            "tier": contract.tier,
+        },
+    )
+    product.domain, product.tier = contract.domain, contract.tier
+    product.owner, product.steward = user_by_name(contract.owner), user_by_name(contract.steward)
+    if not created and not product.description:
+        product.description = contract.description
+    product.save()
+    return product
+
+
+@transaction.atomic
+def people_link() -> int:
+    """Fill owners and stewards of products whose contracts name people that have signed up since. Returns how many changed."""
+    changed = 0
+    wanted = {contract.product: contract for contract in selectors.contracts_current().values()}
+    for product in DataProduct.objects.select_for_update().filter(key__in=wanted):
+        owner, steward = user_by_name(wanted[product.key].owner), user_by_name(wanted[product.key].steward)
+        if (owner and product.owner_id is None) or (steward and product.steward_id is None):
+            product.owner, product.steward = product.owner or owner, product.steward or steward
+            product.save(update_fields=["owner", "steward", "updated_at"])
+            changed += 1
+    return changed
+
+
+@transaction.atomic
+def product_update(
+    *,
+    key: str,
+    actor: User,
+    name: str | None = None,
+    description: str | None = None,
+    links: Iterable[dict[str, str]] | None = None,
+    state: str | None = None,
+    reason: str = "",
+) -> DataProduct:
+    """Change what an owner says about a product; None leaves a value alone. ``links``: {"title", "url"} with http(s) addresses.
+
+    Raises EditRefused, CatalogError (a value that is not allowed), DataProduct.DoesNotExist.
+    """
+    product = DataProduct.objects.select_for_update(of=("self",)).select_related("owner", "steward").get(key=key)
+    if not may_edit(product, actor):
+        raise EditRefused(
+            f"'{product.name}' belongs to {product.owner or 'nobody'}; only its owner, its steward and admins edit it."
+        )
+    wanted: dict[str, Any] = {"name": name, "description": description, "state": state}
+    if links is not None:
+        wanted["links"] = [_link(link) for link in links]
+    if state is not None and state not in ProductState.values:
+        raise CatalogError(f"{state!r} is not a state; one of {', '.join(ProductState.values)}")
+    if name is not None and not name.strip():
+        raise CatalogError("a product has a name")
+    changed = {
+        field: (getattr(product, field), value)
+        for field, value in wanted.items()
+        if value is not None and value != getattr(product, field)
+    }
+    if not changed:
+        return product
+    for field, (_, value) in changed.items():
+        setattr(product, field, value)
+    product.save()
+    audit.record(
+        action="catalog.product_update",
+        actor=actor,
+        target=product.audit_target,
+        payload={"changes": {field: {"from": old, "to": new} for field, (old, new) in changed.items()}},
+        reason=reason,
+    )
+    return product
+
+
+def _link(link: dict[str, str]) -> dict[str, str]:
+    url, title = str(link.get("url", "")).strip(), str(link.get("title", "")).strip()
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.netloc:
+        raise CatalogError(f"{url!r} is not a web address (http:// or https://)")
+    return {"title": title[:200] or parts.netloc, "url": url[:1000]}
