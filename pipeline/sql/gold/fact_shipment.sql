@@ -1,5 +1,5 @@
 -- fact_shipment: one row per parcel, on the business day its delivery is promised for.
--- Inputs: shipments, carriers (present name).
+-- Inputs: shipments.
 -- is_late says what has happened, not what may: delivered after the promise, or lost. A parcel still on its way is not late
 -- here even when its promise has passed; kpi_fulfilment_sla judges that, as of a time.
 SELECT
@@ -7,7 +7,6 @@ SELECT
     CAST(h.order_id AS VARCHAR) AS order_id,
     CAST(h.due_date AS DATE) AS due_date,
     CAST(h.carrier_id AS VARCHAR) AS carrier_id,
-    CAST(c.name AS VARCHAR) AS carrier_name,
     CAST(h.region AS VARCHAR) AS region,
     CAST(h.status AS VARCHAR) AS status,
     CAST(h.shipped_at AS TIMESTAMPTZ) AS shipped_at,
@@ -19,4 +18,3 @@ SELECT
     ) AS is_late
 FROM shipments AS h
 INNER JOIN scope AS s ON s.due_date = h.due_date
-LEFT JOIN carriers AS c ON c.carrier_id = h.carrier_id
