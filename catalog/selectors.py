@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 __all__ = [
     "contract_by_version",
     "contract_current",
-    "contract_difference",
     "contract_history",
     "contract_of",
     "contract_or_none",
+    "contract_version",
     "contract_version_current",
     "contract_version_id",
     "contracts_current",
@@ -37,6 +37,7 @@ __all__ = [
     "dataset_by_name",
     "dataset_fields",
     "datasets",
+    "difference",
     "domains",
     "product_by_key",
     "product_editable_by",
@@ -96,10 +97,15 @@ def contract_history(dataset: Dataset) -> QuerySet[ContractVersion]:
     return dataset.contract_versions.select_related("imported_by", "base").defer("document", "text")
 
 
-def contract_difference(old: ContractVersion, new: ContractVersion) -> tuple[list[Change], str]:
+def contract_version(dataset: str, version: str) -> ContractVersion | None:
+    found = ContractVersion.objects.select_related("dataset", "imported_by", "base")
+    return found.filter(dataset__contract_name=dataset, version=version).first()
+
+
+def difference(old: Contract, new: Contract) -> tuple[list[Change], str]:
     """What changed in words, and the unified diff of the texts."""
     diff = text_diff(old.text, new.text, old_name=f"{old.dataset} {old.version}", new_name=f"{new.dataset} {new.version}")
-    return compare(contract_of(old), contract_of(new)), diff
+    return compare(old, new), diff
 
 
 def dataset_by_name(contract_name: str) -> Dataset | None:

@@ -29,11 +29,16 @@ Outcome = Literal["imported", "unchanged", "behind", "refused"]
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """``created`` is False when the text was the current version already."""
+    """``created`` is False when the text was the current version already. In a dry run ``version`` is the base, if any."""
 
-    version: ContractVersion
+    contract: Contract
+    version: ContractVersion | None
     created: bool
     changes: tuple[Change, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return f"{self.contract.dataset} {self.contract.version}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,9 @@ def contract_import(
     *, text: str | bytes, actor: Actor, base_version: str | None = None, filename: str = "contract", origin: str = "file"
 ) -> ContractVersion:
     """Make this text the dataset's current contract; the same text again changes nothing. Raises as ``contract_offer``."""
-    return contract_offer(text=text, actor=actor, base_version=base_version, filename=filename, origin=origin).version
+    done = contract_offer(text=text, actor=actor, base_version=base_version, filename=filename, origin=origin)
+    assert done.version is not None
+    return done.version
 
 
 @transaction.atomic
@@ -75,11 +82,13 @@ def contract_offer(
     filename: str = "contract",
     origin: str = "file",
     known: Mapping[str, Contract] | None = None,
+    dry_run: bool = False,
 ) -> Imported:
     """Like ``contract_import``, and says whether a version was created and what changed.
 
     Without ``base_version`` the base of a file is the last version that a file brought; an API or page has to name it.
-    ``known`` are further contracts that references and inputs may lead to (those of the same folder).
+    ``known`` are further contracts that references and inputs may lead to (those of the same folder). A dry run checks all
+    and writes nothing.
 
     Raises
     ------
@@ -98,11 +107,13 @@ def contract_offer(
     current = dataset.current_version if dataset else None
     _check_permission(contract, dataset, actor)
     if current is not None and current.sha256 == contract.sha256:
-        return Imported(current, created=False)
+        return Imported(contract, current, created=False)
     faults = check_links(contract, {**selectors.contracts_current(), **(known or {})})
     if faults:
         raise ContractInvalid(faults, filename=filename)
     changes = _check_version(contract, dataset, current, base_version, origin) if dataset and current else []
+    if dry_run:
+        return Imported(contract, current, created=True, changes=tuple(changes))
     version = _store(contract, dataset, current, changes, actor=actor, origin=origin)
     audit.record(
         action="catalog.contract_import",
@@ -118,7 +129,7 @@ def contract_offer(
         },
     )
     registry.contract_changed(version, changes)
-    return Imported(version, created=True, changes=tuple(changes))
+    return Imported(contract, version, created=True, changes=tuple(changes))
 
 
 @transaction.atomic
@@ -138,7 +149,7 @@ def contract_edit(*, dataset: str, base_version: str, edit: Edit, actor: User) -
         raise StaleBase(dataset=dataset, base=base_version, current=current.version, diff=_diff(current, draft))
     changes = compare(old, new)
     if not changes and _unmodelled(old) == _unmodelled(new):
-        return Imported(current, created=False)
+        return Imported(old, current, created=False)
     text = edited(current.text, edit, version=bumped(current.version, needed_part(changes)))
     return contract_offer(text=text, actor=actor, base_version=base_version, filename=f"{dataset}.odcs.yaml", origin="ui")
 

@@ -55,7 +55,12 @@ def test_an_import_makes_product_dataset_fields_and_version(orders, owner, teamm
     product = DataProduct.objects.get(key="orders")
     assert (product.owner, product.steward, product.domain, product.state) == (owner, teammate, "sales", "published")
     dataset = Dataset.objects.get(contract_name="orders")
-    assert (dataset.namespace, dataset.name, dataset.layer, dataset.product) == ("touchstone", "silver.orders", "silver", product)
+    assert (dataset.namespace, dataset.name, dataset.layer, dataset.product) == (
+        "touchstone",
+        "silver.orders",
+        "silver",
+        product,
+    )
     assert dataset.current_version == orders
     assert list(dataset.fields.values_list("name", flat=True))[:3] == ["order_id", "customer_id", "customer_token"]
     assert dataset.fields.get(name="customer_id").pii == "user.unique_id"
@@ -144,9 +149,10 @@ def test_only_owner_and_steward_edit(orders, request, who, allowed):
 
 
 def test_nobody_moves_a_dataset_into_the_product_of_another(orders, outsider):
-    mine = version_of(CUSTOMERS, "1.1.0").replace("dataProduct: customers", "dataProduct: orders")
-    with pytest.raises(EditRefused, match="Orders"):
-        services.contract_import(text=mine, actor=outsider, base_version="1.0.0")
+    services.contract_import(text=version_of(CUSTOMERS, "1.1.0").replace("carla", "mallory"), actor=None)
+    mine = version_of(CUSTOMERS, "1.2.0").replace("dataProduct: customers", "dataProduct: orders")
+    with pytest.raises(EditRefused, match="'Orders' belongs to olivia"):
+        services.contract_import(text=mine, actor=outsider, base_version="1.1.0")
 
 
 def test_a_breaking_change_needs_a_major_version(orders):
@@ -218,7 +224,9 @@ def test_people_who_sign_up_later_become_owners(customers):
 
 
 def test_a_product_update_is_audited_with_old_and_new_values(orders, owner):
-    services.product_update(key="orders", actor=owner, description="All orders", links=[{"title": "Wiki", "url": "https://w.example"}])
+    services.product_update(
+        key="orders", actor=owner, description="All orders", links=[{"title": "Wiki", "url": "https://w.example"}]
+    )
     product = DataProduct.objects.get(key="orders")
     assert (product.description, product.links[0]["url"]) == ("All orders", "https://w.example")
     assert AuditEntry.objects.filter(action="catalog.product_update", target="product:orders").exists()
