@@ -1,6 +1,6 @@
 """System checks of the settings: what is wrong, and how to mend it. Run by ``manage.py check`` and before every migration.
 
-Each function names its ids. Errors stop the start, warnings do not. Registered by ``controlplane.home``, where the apps come together.
+Each function names its ids. Errors stop the start, warnings do not. Registered by ``controlplane.home``.
 """
 
 from __future__ import annotations
