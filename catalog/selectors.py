@@ -32,6 +32,7 @@ __all__ = [
     "contract_version",
     "contract_version_current",
     "contract_version_id",
+    "contract_versions_current",
     "contracts_current",
     "dataset_by_event",
     "dataset_by_name",
@@ -90,6 +91,12 @@ def contracts_current() -> dict[str, Contract]:
 def contract_version_current(dataset: str) -> ContractVersion:
     """The row of the current version. Raises Dataset.DoesNotExist."""
     return ContractVersion.objects.select_related("dataset", "imported_by", "base").get(pk=contract_version_id(dataset))
+
+
+def contract_versions_current() -> QuerySet[ContractVersion]:
+    """Rows of all current versions, without their texts, by dataset name."""
+    found = ContractVersion.objects.filter(current_of__isnull=False).select_related("dataset", "base")
+    return found.defer("text", "document", "base__text", "base__document").order_by("dataset__contract_name")
 
 
 def contract_history(dataset: Dataset) -> QuerySet[ContractVersion]:
