@@ -10,7 +10,7 @@ Definitions (the business day is Europe/Paris; money is EUR):
   Days: with any line or refund.
 - **conversion_rate**: distinct orders not cancelled (in fact_order, by ``order_date``) / sessions started. Days: with either.
 - **fulfilment_sla**: parcels whose promise falls in the day and is ≤ ``as_of``, delivered at or before it / all of those.
-  Days: with any parcel promised; value None while none of them is due.
+  Days: with a parcel that is due; a day in the future has no figure yet.
 - **return_rate** of day d: returns initiated in [d−29, d] / distinct orders dispatched in [d−29, d] (fact_order, cancelled or
   not). Days: with a return initiated or an order dispatched.
 - **csat_index**: 100 · Σ w·(score−1)/4 / Σ w over cases closed that day with a score; numerator = Σ w·(score−1)/4. Days: with
@@ -202,7 +202,7 @@ def _fulfilment(silver: Silver, as_of: int) -> dict[str, Kpi]:
         day = paris_day(promise)
         due[day] += promise <= as_of
         kept[day] += promise <= as_of and delivered is not None and delivered <= promise
-    return {day.isoformat(): _ratio(kept[day], due[day]) for day in sorted(due)}
+    return {day.isoformat(): _ratio(kept[day], due[day]) for day in sorted(due) if due[day]}
 
 
 def _return_rate(silver: Silver, dispatched: dict[str, date]) -> dict[str, Kpi]:

@@ -5,7 +5,7 @@
 --              x (this version's rate - the version before), rounded to cents once.
 -- Bounds, so that a refresh reads a fixed number of days: a correction counts up to 31 days after its hour's day (and one day
 -- ahead of it); lines count up to 3 days after the hour's day (an hour's rate lasts until the next one that is published).
--- Hours without converted lines have no row.
+-- A correction of an hour that no line was converted with stands here with amount 0.
 WITH version AS (
     SELECT
         r.currency,
@@ -51,10 +51,10 @@ booked AS (
         c.updated_at,
         c.previous_rate,
         c.rate_to_eur,
-        SUM(e.lines) AS lines,
-        SUM(e.net_amount_currency) AS net_amount_currency
+        COALESCE(SUM(e.lines), 0) AS lines,
+        COALESCE(SUM(e.net_amount_currency), 0) AS net_amount_currency
     FROM correction AS c
-    INNER JOIN exposure AS e
+    LEFT JOIN exposure AS e
         ON
             e.currency = c.currency
             AND e.fx_rate_hour = c.rate_hour

@@ -1,8 +1,8 @@
 -- kpi_csat_index: customer satisfaction 0 to 100 per business day, over the cases closed that day.
 -- Inputs: fact_support_case (a case closes within 60 days of its opening).
 -- 100 * sum of w * (score - 1) / 4, divided by the sum of w, over cases with a score of 1 to 5. The weights w of the channels
--- are below; they are written in tenths, so that every sum is exact. Has a row for each day on which a case was closed; NULL
--- when none of them has a score.
+-- are below; they are written in tenths, so that every sum is exact. The numerator is the sum without the factor 100.
+-- Has a row for each day on which a case was closed; NULL when none of them has a score.
 WITH closed AS (
     SELECT
         c.closed_date,
@@ -38,6 +38,6 @@ day AS (
 SELECT
     CAST(d.closed_date AS DATE) AS business_date,
     CAST(ratio(d.points * 25, d.weights, 2) AS DECIMAL(18, 2)) AS value,
-    CAST(ratio(d.points * 25, 10, 2) AS DECIMAL(18, 2)) AS numerator,
-    CAST(ratio(d.weights, 10, 2) AS DECIMAL(18, 2)) AS denominator
+    CAST(ratio(d.points, 40, 4) AS DECIMAL(18, 4)) AS numerator,
+    CAST(ratio(d.weights, 10, 4) AS DECIMAL(18, 4)) AS denominator
 FROM day AS d
