@@ -1,5 +1,21 @@
-"""Every address of the service."""
+"""Every address of the service. The admin site comes last: it answers everything below ``/`` that nothing above it took."""
 
-from django.urls import URLPattern, URLResolver
+from django.contrib import admin
+from django.urls import URLPattern, URLResolver, include, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from controlplane.home import views as home
+from controlplane.telemetry import views as telemetry
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("healthz", telemetry.healthz, name="healthz"),
+    path("readyz", telemetry.readyz, name="readyz"),
+    path("find/", home.find, name="find"),
+    path("live/home/", home.home_live, name="home_live"),
+    path("system/", home.system, name="system"),
+    path("system/live/", home.system_live, name="system_live"),
+    path("api/", include("catalog.api.urls")),
+    path("api/", include("pipeline.api.urls")),
+    path("", include("pipeline.urls")),
+    path("", include("controlplane.evidence.urls")),
+    path("", admin.site.urls),
+]
