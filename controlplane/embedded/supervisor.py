@@ -275,7 +275,14 @@ class Supervisor:
         ]
 
     def _environment(self) -> dict[str, str]:
-        own = {"TOUCHSTONE_HOME": str(self.home.path), "PORT": str(self.port), "PYTHONUNBUFFERED": "1"}
+        metrics = self.home.run / "metrics"  # one folder for all processes, known before any of them imports the client library
+        metrics.mkdir(exist_ok=True)
+        own = {
+            "TOUCHSTONE_HOME": str(self.home.path),
+            "PORT": str(self.port),
+            "PYTHONUNBUFFERED": "1",
+            "PROMETHEUS_MULTIPROC_DIR": str(metrics),
+        }
         # glibc keeps an arena per thread and core otherwise; the processes here are many and mostly idle.
         return {"MALLOC_ARENA_MAX": "2"} | os.environ | own
 
