@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
 from pathlib import Path
@@ -31,8 +32,11 @@ def _secret(name: str) -> str:
         return path.read_text().strip()
     except FileNotFoundError:
         pass
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     value = secrets.token_urlsafe(48)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError:
+        return value  # a HOME that cannot be written is reported by a system check, which needs settings to run at all
     temporary = path.with_name(f".{name}.{secrets.token_hex(4)}")
     temporary.touch(mode=0o600)
     temporary.write_text(value)
@@ -72,10 +76,11 @@ BASE_URL = (ENV.base_url or f"http://localhost:{ENV.port}").rstrip("/")
 CSRF_TRUSTED_ORIGINS = [ENV.base_url] if ENV.base_url else []
 
 INSTALLED_APPS = [
-    # Unfold must precede the admin, whose templates it replaces.
-    "unfold",
+    # The first that has a template wins: ours replace Unfold's frame, Unfold's replace the admin's.
+    "controlplane.ui",
+    "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
-    "django.contrib.admin",
+    "controlplane.home.apps.TouchstoneAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -96,7 +101,6 @@ INSTALLED_APPS = [
     "controlplane.audit",
     "controlplane.accounts",
     "controlplane.notify",
-    "controlplane.ui",
     "controlplane.subjects",
     "controlplane.lake",
     "catalog",
@@ -209,9 +213,11 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
 }
 
+from controlplane.home.unfold import UNFOLD as UNFOLD  # noqa: E402
 from controlplane.telemetry.logs import logging_config  # noqa: E402  (needs ENV)
 
 LOGGING = logging_config(level=ENV.log_level)
 
 __all__ = [name for name in dir() if name.isupper()]
-Path(HOME).mkdir(parents=True, exist_ok=True)
+with contextlib.suppress(OSError):  # reported by a system check
+    Path(HOME).mkdir(parents=True, exist_ok=True)
