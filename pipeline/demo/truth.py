@@ -2,7 +2,9 @@
 
 Silver here; Gold and the KPIs in ``truth_gold``; how a record is read and judged in ``truth_rules``. Of the accepted rows of a
 key the newest ``updated_at`` wins, ties by ``source_seq``, then the drop's SHA-256, then the row's place in it; datasets that
-keep history do so per key and ``updated_at``. ``rows_superseded`` = accepted − silver.
+keep history do so per key and ``updated_at``. ``rows_superseded`` = accepted − silver. ``rows_left_behind`` counts the older
+rows of a key that stand under another business day than its newest: a Silver that de-duplicates within a day's partition still
+holds those (Gold leaves them out, since a line counts only on its order's day).
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from pipeline.demo.clock import paris_day
 from pipeline.demo.files import Drop
 from pipeline.demo.truth_rules import DATASETS, Dataset, Refused, broken, records
 
@@ -36,6 +39,7 @@ class DatasetTruth:
     rows_rejected: int = 0
     rows_superseded: int = 0
     rows_silver: int = 0
+    rows_left_behind: int = 0
     rejects_by_rule: dict[str, int] = field(default_factory=dict)
     quarantined: dict[str, int] = field(default_factory=dict)
 
@@ -129,6 +133,7 @@ def _silver(
     rules: Counter[str] = Counter()
     quarantined: Counter[str] = Counter()
     winners: dict[tuple[Any, ...], tuple[tuple[Any, ...], Row]] = {}
+    days: set[tuple[Any, ...]] = set()
     seen: set[str] = set()
     for drop in drops:
         content = drop.read()
@@ -157,12 +162,15 @@ def _silver(
             key = tuple(row[name] for name in spec.key)
             if spec.history:
                 key = (*key, row["updated_at"])
+            if spec.day is not None:
+                days.add((key, paris_day(row[spec.day])))
             rank = (row["updated_at"], row["source_seq"], sha, ordinal)
             best = winners.get(key)
             if best is None or rank > best[0]:
                 winners[key] = (rank, row)
     truth.rows_silver = len(winners)
     truth.rows_superseded = truth.rows_accepted - truth.rows_silver
+    truth.rows_left_behind = max(0, len(days) - len(winners))
     truth.rejects_by_rule = dict(sorted(rules.items()))
     truth.quarantined = dict(sorted((name, count) for name, count in quarantined.items() if count))
     return truth, {key: row for key, (_, row) in winners.items()}

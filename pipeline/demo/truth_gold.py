@@ -4,8 +4,8 @@ Definitions (the business day is Europe/Paris; money is EUR):
 
 - **EUR** of an amount: amount × rate, rounded half up to cents. The rate is the *first published* version of the last hour at
   or before the moment (``ordered_at`` of the line, ``refunded_at`` of the return); EUR has rate 1.
-- **fact_order**: every Silver order line whose order is in Silver. ``order_date`` is the line's. net = gross − discount − tax,
-  each converted and rounded first.
+- **fact_order**: every Silver order line whose order is in Silver on the same business day (a source that corrects an order's
+  moment sends its lines again). net = gross − discount − tax, each converted and rounded first.
 - **net_revenue** of a day: Σ net of lines of orders that are not cancelled, minus refunds granted (``refunded_at``) that day.
   Days: with any line or refund.
 - **conversion_rate**: distinct orders not cancelled (in fact_order, by ``order_date``) / sessions started. Days: with either.
@@ -129,7 +129,7 @@ def _fact_order(silver: Silver, rates: Rates) -> list[Row]:
     facts = []
     for line in silver["order_lines"].values():
         order = orders.get(line["order_id"])
-        if order is None:
+        if order is None or paris_day(order["ordered_at"]) != paris_day(line["ordered_at"]):
             continue
         rate = rates.at(line["currency"], line["ordered_at"])
         if rate is None:
@@ -200,8 +200,9 @@ def _fulfilment(silver: Silver, as_of: int) -> dict[str, Kpi]:
     for row in silver["shipments"].values():
         promise, delivered = row["promised_delivery_ts"], row["delivered_at"]
         day = paris_day(promise)
-        due[day] += promise <= as_of
-        kept[day] += promise <= as_of and delivered is not None and delivered <= promise
+        if promise <= as_of:
+            due[day] += 1
+            kept[day] += delivered is not None and delivered <= promise
     return {day.isoformat(): _ratio(kept[day], due[day]) for day in sorted(due) if due[day]}
 
 

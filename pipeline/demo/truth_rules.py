@@ -76,6 +76,8 @@ class Dataset:
     key: tuple[str, ...]
     fields: tuple[Field, ...]
     history: bool = False
+    day: str | None = None
+    """The instant whose business day says where a row lies."""
     rules: tuple[tuple[str, Callable[[dict[str, Any]], bool]], ...] = ()
 
 
@@ -208,6 +210,7 @@ DATASETS: tuple[Dataset, ...] = (
             _ts("delivered_at", nullable=True),
             *_TAIL,
         ),
+        day="ordered_at",
         rules=(("dispatch_window", _within("ordered_at", "dispatched_at", 14)),),
     ),
     Dataset(
@@ -226,6 +229,7 @@ DATASETS: tuple[Dataset, ...] = (
             _ts("ordered_at"),
             *_TAIL,
         ),
+        day="ordered_at",
     ),
     Dataset(
         "shipments",
@@ -241,6 +245,7 @@ DATASETS: tuple[Dataset, ...] = (
             _ts("delivered_at", nullable=True),
             *_TAIL,
         ),
+        day="promised_delivery_ts",
     ),
     Dataset(
         "returns",
@@ -259,6 +264,7 @@ DATASETS: tuple[Dataset, ...] = (
             _CURRENCY,
             *_TAIL,
         ),
+        day="initiated_at",
         rules=(("refund_window", _within("initiated_at", "refunded_at", 60)),),
     ),
     Dataset(
@@ -276,6 +282,7 @@ DATASETS: tuple[Dataset, ...] = (
             Field("sentiment", "decimal", low=Decimal(-1), high=Decimal(1)),
             *_TAIL,
         ),
+        day="opened_at",
         rules=(("close_window", _within("opened_at", "closed_at", 60)),),
     ),
     Dataset(

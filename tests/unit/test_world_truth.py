@@ -320,6 +320,16 @@ def test_the_newest_accepted_row_wins_and_a_rejected_newer_one_does_not(tiny: Ti
     assert found.kpis["net_revenue"]["2026-11-18"].value == Decimal("2.00")
 
 
+def test_lines_sent_again_for_another_day_leave_old_rows_behind_that_count_nowhere(tiny: Tiny) -> None:
+    moved = {"ordered_at": "2026-11-17T10:00:00Z", "updated_at": "2026-11-18T12:00:00Z", "currency": "EUR"}
+    tiny.csv("orders", _order(1), _order(1, **moved), _order(2, **moved))
+    tiny.csv("order_lines", _line(1, 1, "1 8 8 0 0"), _line(1, 1, "1 8 8 0 0", **moved), _line(2, 1, "1 5 5 0 0"))
+    found = compute(tiny.drops, as_of=NOW)
+    assert (found.datasets["order_lines"].rows_silver, found.datasets["order_lines"].rows_left_behind) == (2, 1)
+    # The line of order 2 stands under another day than its order.
+    assert {day: kpi.value for day, kpi in found.kpis["net_revenue"].items()} == {"2026-11-17": Decimal("8.00")}
+
+
 def test_an_unreadable_drop_is_refused_whole_and_an_equal_one_lands_once(tiny: Tiny) -> None:
     tiny.csv("orders", _order(1))
     tiny.csv("orders", _order(1))
