@@ -154,7 +154,7 @@ class _Walk:
     def _find_columns(self, scope: Scope) -> dict[str, Inputs]:
         expression = scope.expression
         if isinstance(expression, exp.SetOperation):
-            sides = [self.columns(side) for side in scope.union_scopes]
+            sides = [self.columns(side) for side in scope.set_operation_scopes]
             names = list(sides[0])
             columns = [list(side.values()) for side in sides]
             return {name: frozenset().union(*(side[position] for side in columns)) for position, name in enumerate(names)}
@@ -174,7 +174,7 @@ class _Walk:
     def _find_rows(self, scope: Scope) -> Inputs:
         expression = scope.expression
         found: set[ColumnInput] = set()
-        for inner in scope.union_scopes if isinstance(expression, exp.SetOperation) else []:
+        for inner in scope.set_operation_scopes if isinstance(expression, exp.SetOperation) else []:
             found |= self.rows(inner)
         if not isinstance(expression, exp.Select):
             return frozenset(found)
