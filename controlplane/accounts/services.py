@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from django.contrib.auth.password_validation import validate_password
@@ -30,9 +30,11 @@ __all__ = [
     "role_revoke",
     "user_create",
     "user_disable",
+    "user_update",
 ]
 
 Actor = User | ApiKey | str | None
+UPDATABLE = ("first_name", "last_name", "email", "is_active")
 LAST_USED_PRECISION = timedelta(minutes=1)
 DEMO_PASSWORD = "touchstone-demo"  # noqa: S105  (printed by the demo; used for demo sign-ins only)
 DEMO_ROLES = (Role.OWNER, Role.STEWARD, Role.ONCALL, Role.DPO, Role.AUDITOR, Role.ADMIN)
@@ -70,6 +72,35 @@ def user_disable(*, user: User, actor: Actor, reason: str = "") -> None:
 
 
 @transaction.atomic
+def user_update(*, user: User, values: Mapping[str, object], roles: Iterable[str], actor: Actor, reason: str = "") -> None:
+    """Set name, e-mail and whether the person may sign in, and exactly these roles. Raises Invalid; then nothing is saved."""
+    changed = [name for name in UPDATABLE if name in values]
+    before = User.objects.select_for_update().get(pk=user.pk)
+    if before.is_active and not values.get("is_active", True) and _is_last_admin(before):
+        raise Invalid("the last administrator cannot be disabled")
+    User.objects.filter(pk=user.pk).update(**{name: values[name] for name in changed})
+    audit.record(
+        action="accounts.user_update",
+        actor=actor,
+        target=before.audit_ref,
+        payload={"changed": [name for name in changed if getattr(before, name) != values[name]]},
+        reason=reason,
+    )
+    wanted = {role.value for role in _roles(roles)}
+    held = set(before.role_grants.values_list("role", flat=True))
+    for role in sorted(wanted - held):
+        _grant(user=before, role=Role(role), actor=actor, reason=reason)
+    for role in sorted(held - wanted):
+        role_revoke(user=before, role=role, actor=actor, reason=reason)
+
+
+def _is_last_admin(user: User) -> bool:
+    # Rows are locked so that two administrators who remove each other cannot both succeed.
+    admins = User.objects.select_for_update().filter(is_active=True, is_superuser=True)
+    return list(admins.values_list("pk", flat=True)) == [user.pk]
+
+
+@transaction.atomic
 def role_grant(*, user: User, role: str, actor: Actor, reason: str = "") -> bool:
     """Give a role; False when it was held already. Raises Invalid for an unknown role."""
     (wanted,) = _roles([role])
@@ -81,9 +112,7 @@ def role_revoke(*, user: User, role: str, actor: Actor, reason: str = "") -> boo
     """Take a role away; False when it was not held. The last active administrator keeps the role (Invalid)."""
     (wanted,) = _roles([role])
     if wanted == Role.ADMIN:
-        # Rows are locked so that two administrators who remove each other cannot both succeed.
-        admins = list(User.objects.select_for_update().filter(is_active=True, is_superuser=True).values_list("pk", flat=True))
-        if admins == [user.pk]:
+        if _is_last_admin(user):
             raise Invalid("the last administrator cannot lose the role")
         User.objects.filter(pk=user.pk).update(is_superuser=False)
         user.is_superuser = False
