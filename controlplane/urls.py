@@ -3,18 +3,22 @@
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
+from controlplane.accounts.views import internal_or_role
 from controlplane.home import views as home
 from controlplane.telemetry import views as telemetry
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", telemetry.healthz, name="healthz"),
     path("readyz", telemetry.readyz, name="readyz"),
+    path("metrics", internal_or_role("oncall", "auditor")(telemetry.metrics), name="metrics"),
+    path("", include("controlplane.keys.urls")),
     path("find/", home.find, name="find"),
     path("live/home/", home.home_live, name="home_live"),
     path("system/", home.system, name="system"),
     path("system/live/", home.system_live, name="system_live"),
     path("api/", include("catalog.api.urls")),
     path("api/", include("pipeline.api.urls")),
+    path("", include("catalog.urls")),
     path("", include("pipeline.urls")),
     path("", include("controlplane.evidence.urls")),
     path("", admin.site.urls),
