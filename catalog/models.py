@@ -10,6 +10,7 @@ import uuid
 from django.conf import settings
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
+from django.urls import reverse
 from django.utils import timezone
 
 
@@ -65,6 +66,9 @@ class DataProduct(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def get_absolute_url(self) -> str:
+        return reverse("product", args=[self.key])
+
     @property
     def audit_target(self) -> str:
         return f"product:{self.key}"
@@ -105,6 +109,11 @@ class Dataset(models.Model):
 
     def __str__(self) -> str:
         return self.contract_name or f"{self.namespace}/{self.name}"
+
+    def get_absolute_url(self) -> str:
+        return (
+            reverse("dataset", args=[self.contract_name]) if self.contract_name else reverse("dataset_event", args=[self.uuid])
+        )
 
     @property
     def audit_target(self) -> str:
@@ -175,3 +184,6 @@ class ContractVersion(models.Model):
 
     def __str__(self) -> str:
         return f"{self.dataset} {self.version}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("contract", args=[self.dataset.contract_name, self.version])

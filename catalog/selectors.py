@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from django.db.models import Count, Prefetch, Q, QuerySet
 
@@ -36,13 +37,18 @@ __all__ = [
     "contracts_current",
     "dataset_by_event",
     "dataset_by_name",
+    "dataset_by_uuid",
     "dataset_fields",
     "datasets",
+    "datasets_matching",
     "difference",
     "domains",
+    "owners",
     "product_by_key",
     "product_editable_by",
+    "product_history",
     "products",
+    "products_matching",
     "products_of",
 ]
 
@@ -101,7 +107,8 @@ def contract_versions_current() -> QuerySet[ContractVersion]:
 
 def contract_history(dataset: Dataset) -> QuerySet[ContractVersion]:
     """Versions of the dataset's contract, newest first."""
-    return dataset.contract_versions.select_related("imported_by", "base").defer("document", "text")
+    found = dataset.contract_versions.select_related("dataset", "imported_by", "base")
+    return found.defer("text", "document", "base__text", "base__document")
 
 
 def contract_version(dataset: str, version: str) -> ContractVersion | None:
@@ -128,6 +135,10 @@ def dataset_by_event(namespace: str, name: str) -> Dataset | None:
     return Dataset.objects.filter(namespace=namespace, name=name).first()
 
 
+def dataset_by_uuid(uuid: UUID) -> Dataset | None:
+    return Dataset.objects.select_related("product", "current_version").filter(uuid=uuid).first()
+
+
 def dataset_fields(dataset: Dataset) -> QuerySet[Field]:
     return dataset.fields.order_by("position", "name")
 
@@ -141,9 +152,11 @@ def datasets(*, layer: str = "", product: str = "", search: str = "", source: st
         found = found.filter(product__key=product)
     if source:
         found = found.filter(source=source)
-    if search:
-        found = found.filter(Q(name__icontains=search) | Q(contract_name__icontains=search) | Q(description__icontains=search))
-    return found
+    return datasets_matching(found, search) if search else found
+
+
+def datasets_matching(rows: QuerySet[Dataset], search: str) -> QuerySet[Dataset]:
+    return rows.filter(Q(name__icontains=search) | Q(contract_name__icontains=search) | Q(description__icontains=search))
 
 
 def products(*, domain: str = "", owner: str = "", state: str = "", search: str = "") -> QuerySet[DataProduct]:
@@ -155,9 +168,17 @@ def products(*, domain: str = "", owner: str = "", state: str = "", search: str 
         found = found.filter(owner__username=owner)
     if state:
         found = found.filter(state=state)
-    if search:
-        found = found.filter(Q(name__icontains=search) | Q(key__icontains=search) | Q(description__icontains=search))
-    return found.order_by("name")
+    return (products_matching(found, search) if search else found).order_by("name")
+
+
+def products_matching(rows: QuerySet[DataProduct], search: str) -> QuerySet[DataProduct]:
+    return rows.filter(Q(name__icontains=search) | Q(key__icontains=search) | Q(description__icontains=search))
+
+
+def product_history(product: DataProduct) -> QuerySet[ContractVersion]:
+    """Contract versions of all its datasets, newest first."""
+    found = ContractVersion.objects.filter(dataset__product=product).select_related("dataset", "imported_by", "base")
+    return found.defer("text", "document", "base__text", "base__document")
 
 
 def product_by_key(key: str) -> DataProduct | None:
@@ -174,6 +195,12 @@ def product_by_key(key: str) -> DataProduct | None:
 def products_of(user: AbstractBaseUser) -> QuerySet[DataProduct]:
     """Products that this person owns or stewards."""
     return products().filter(Q(owner_id=user.pk) | Q(steward_id=user.pk))
+
+
+def owners() -> Iterable[str]:
+    """User names of people who own a product."""
+    found = DataProduct.objects.filter(owner__isnull=False).order_by("owner__username")
+    return found.values_list("owner__username", flat=True).distinct()
 
 
 def domains() -> Iterable[str]:

@@ -201,6 +201,11 @@ class Contract:
         return tuple(one for one in self.fields if one.derived)
 
     @property
+    def personal_fields(self) -> tuple[Field, ...]:
+        """Fields that hold personal data, as the contract says."""
+        return tuple(one for one in self.fields if one.pii)
+
+    @property
     def references(self) -> dict[str, tuple[str, str]]:
         """Field name → (dataset, field) it must be found in."""
         return {one.name: one.reference for one in self.fields if one.reference}

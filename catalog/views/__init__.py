@@ -1,0 +1,1 @@
+"""The catalog's pages: data products, datasets, contract versions."""
