@@ -111,6 +111,13 @@ def compute(drops: Iterable[Drop], *, as_of: datetime) -> Truth:
     """The truth of ``drops`` as of an instant: parcels whose promise lies after it are not due yet."""
     from pipeline.demo import truth_gold
 
+    found, silver, refused = read(drops)
+    gold = truth_gold.compute(silver, as_of=int(as_of.timestamp()))
+    return Truth(as_of=as_of.isoformat(), datasets=found, refused=refused, **gold)
+
+
+def read(drops: Iterable[Drop]) -> tuple[dict[str, DatasetTruth], Silver, list[str]]:
+    """Counts per dataset, the rows of Silver (instants are UTC seconds), and the names of the refused drops."""
     by_dataset: dict[str, list[Drop]] = {}
     for drop in drops:
         by_dataset.setdefault(drop.dataset, []).append(drop)
@@ -121,8 +128,7 @@ def compute(drops: Iterable[Drop], *, as_of: datetime) -> Truth:
     for spec in DATASETS:
         found[spec.name], silver[spec.name] = _silver(spec, by_dataset.get(spec.name, []), keys, refused)
         keys[spec.name] = {key[0] for key in silver[spec.name]}
-    gold = truth_gold.compute(silver, as_of=int(as_of.timestamp()))
-    return Truth(as_of=as_of.isoformat(), datasets=found, refused=sorted(refused), **gold)
+    return found, silver, sorted(refused)
 
 
 def _silver(
