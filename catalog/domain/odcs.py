@@ -13,7 +13,7 @@ from . import standard, values
 from .columns import read_fields, read_rules
 from .contract import BRONZE_FILE, BRONZE_ROW, Contract, Field, Input, Kpi, Layer, Partition, PartitionKind, RowRule, Sla
 from .contract import Source as DropSource
-from .faults import ContractInvalid
+from .faults import ContractInvalid, Fault
 from .reader import Custom, Reader
 from .shapes import arrow_schema, json_schema
 from .values import Unreadable
@@ -36,12 +36,20 @@ def parse(text: str | bytes, filename: str = "contract") -> Contract:
     """
     source = load(text, filename=filename)
     standard.check(source)
+    departures = len(source.faults)
     contract = _build(source)
     if source.faults:
-        named = {fault.path for fault in source.faults if not fault.reason.startswith(standard.GENERIC)}
-        told = [fault for fault in source.faults if not (fault.reason.startswith(standard.GENERIC) and fault.path in named)]
-        raise ContractInvalid(told, filename=filename)
+        raise ContractInvalid(_told(source.faults, departures), filename=filename)
     return contract
+
+
+def _told(faults: list[Fault], departures: int) -> list[Fault]:
+    """One fault a place: the standard's words unless they are the vague ones. The first ``departures`` are the standard's."""
+    vague = [fault.reason.startswith(standard.GENERIC) for fault in faults[:departures]]
+    named = {fault.path for fault, is_vague in zip(faults, vague, strict=False) if not is_vague}
+    own = [fault for fault in faults[departures:] if fault.path not in named]
+    ours = {fault.path for fault in own}
+    return [f for f, is_vague in zip(faults, vague, strict=False) if not (is_vague and f.path in ours)] + own
 
 
 def from_document(document: dict[str, Any], *, text: str) -> Contract:
@@ -148,7 +156,7 @@ def _read_team(root: Reader) -> tuple[str, str]:
             member.fault(f"a second {role}; a contract names one, {found[role]} stands above", "role")
         found.setdefault(role, member.text("username"))
     if not found.get("owner"):
-        root.fault("no owner: name a team member with role owner", "team")
+        root.fault("no owner: name a team member with role owner", "team", key=True)
     return found.get("owner", ""), found.get("steward") or found.get("owner", "")
 
 
