@@ -1,0 +1,1 @@
+"""What OpenLineage events mean, in plain Python: validation, identities and the fold. No Django here."""

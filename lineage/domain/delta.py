@@ -1,0 +1,170 @@
+"""What a set of events says about the graph, as values that combine by union, minimum, maximum and last writer.
+
+Every merge here is commutative, associative and idempotent; that is the whole reason why order, grouping and repetition of
+events cannot matter. A *rank* is ``(event time, event identity)``: the total order in which the last writer is chosen.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+from datetime import datetime
+
+Rank = tuple[datetime, uuid.UUID]
+RunRank = tuple[int, datetime, uuid.UUID]
+
+INPUT, OUTPUT = 1, 2
+# Where a set of explicit edges comes from: one register each, so that the removal of one facet leaves the others.
+COLUMN_LINEAGE, DATASET_LINEAGE, JOB_LINEAGE = 1, 2, 3
+
+
+@dataclass(slots=True)
+class DatasetDelta:
+    namespace: str
+    name: str
+    known_from: datetime
+    last_event_time: datetime
+    seen: bool = False
+    write: Rank | None = None
+    drop: Rank | None = None
+    renamed_to: int | None = None
+    symlinks_removed: datetime | None = None
+
+
+@dataclass(slots=True)
+class JobDelta:
+    namespace: str
+    name: str
+    known_from: datetime
+    last_event_time: datetime
+    latest: tuple[Rank, uuid.UUID] | None = None
+    parent: tuple[Rank, str, str] | None = None
+
+
+@dataclass(slots=True)
+class RunDelta:
+    run_id: str
+    job: tuple[Rank, int]
+    known_from: datetime
+    first_time: datetime
+    last_time: datetime
+    state: tuple[RunRank, str]
+    started_at: datetime | None = None
+    parent: tuple[Rank, uuid.UUID, str, str] | None = None
+    root: tuple[Rank, uuid.UUID] | None = None
+    nominal: tuple[Rank, datetime | None, datetime | None] | None = None
+    io_sets: set[int] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class FacetDelta:
+    rank: Rank
+    recorded_at: datetime
+    body: str
+    digest: str
+    deleted: bool
+
+
+@dataclass(slots=True)
+class EdgeDelta:
+    known_from: datetime
+    last_time: datetime
+    explicit: bool
+
+
+@dataclass(slots=True)
+class IoSetDelta:
+    job_id: int
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    known_from: datetime
+
+
+@dataclass(slots=True)
+class SymlinkDelta:
+    dataset_id: int
+    namespace: str
+    name: str
+    type: str
+    known_from: datetime
+    last_time: datetime
+
+
+@dataclass(slots=True)
+class VersionDelta:
+    dataset_id: int
+    kind: str
+    version: str
+    first: Rank
+    run_id: uuid.UUID | None
+    known_from: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class FieldEdge:
+    """One edge of an explicit edge set; an empty field means the dataset as a whole."""
+
+    source: int
+    source_field: int
+    target_field: int
+    transformations: str
+    direct: bool
+    masking: bool
+
+
+@dataclass(slots=True)
+class EdgeSet:
+    job_id: int
+    dataset_id: int
+    source: int
+    edges: tuple[FieldEdge, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """An event's statement that an edge set holds (``edge_set`` 0: that none does)."""
+
+    known_from: datetime
+    rank: Rank
+    edge_set: int
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """A dataset's end (or, after one, its return), as stated by one event."""
+
+    dataset_id: int
+    rank: Rank
+    known_from: datetime
+    alive: bool
+    renamed_to: int | None = None
+
+
+FacetKey = tuple[str, int, str]
+RunFacetKey = tuple[uuid.UUID, int, int, str]
+ClaimKey = tuple[int, int, int]
+
+
+@dataclass(slots=True)
+class Delta:
+    """Everything that a set of events contributes, keyed as the tables are."""
+
+    events: int = 0
+    namespaces: dict[str, datetime] = field(default_factory=dict)
+    datasets: dict[int, DatasetDelta] = field(default_factory=dict)
+    jobs: dict[int, JobDelta] = field(default_factory=dict)
+    runs: dict[uuid.UUID, RunDelta] = field(default_factory=dict)
+    facets: dict[FacetKey, FacetDelta] = field(default_factory=dict)
+    run_facets: dict[RunFacetKey, FacetDelta] = field(default_factory=dict)
+    fields: dict[int, tuple[int, str, datetime]] = field(default_factory=dict)
+    io_sets: dict[int, IoSetDelta] = field(default_factory=dict)
+    edges: dict[tuple[int, int, int], EdgeDelta] = field(default_factory=dict)
+    edge_sets: dict[int, EdgeSet] = field(default_factory=dict)
+    claims: dict[ClaimKey, list[Claim]] = field(default_factory=dict)
+    symlinks: dict[int, SymlinkDelta] = field(default_factory=dict)
+    versions: dict[int, VersionDelta] = field(default_factory=dict)
+    lives: list[Life] = field(default_factory=list)
+
+
+def later(old: Rank | None, new: Rank) -> bool:
+    return old is None or new > old

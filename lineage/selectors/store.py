@@ -1,0 +1,98 @@
+"""Reads of the event store."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from django.db import connection
+from django.db.models import QuerySet
+
+from controlplane.accounts.models import ApiKey
+from lineage.models import PROJECTED, Quarantine
+
+__all__ = ["EventRow", "events_of_run", "events_page", "events_pending", "refused_events", "status"]
+
+RUN_EVENTS_MAX = 500
+
+
+@dataclass(frozen=True)
+class EventRow:
+    """A stored event. ``event`` is parsed when first asked for."""
+
+    id: int
+    recorded_at: datetime
+    event_time: datetime
+    event_type: str
+    producer: str
+    body: str
+
+    @cached_property
+    def event(self) -> dict[str, Any]:
+        parsed: dict[str, Any] = json.loads(self.body)
+        return parsed
+
+
+_COLUMNS = "id, recorded_at, event_time, event_type, producer, body"
+
+
+def events_pending() -> bool:
+    """Whether any event waits for projection."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT EXISTS (SELECT 1 FROM lineage_pending)")
+        return bool(cursor.fetchone()[0])
+
+
+def events_of_run(run_id: uuid.UUID, *, known_from: datetime | None = None, limit: int = RUN_EVENTS_MAX) -> list[EventRow]:
+    """The newest events of a run, oldest first. ``known_from`` of the run spares the partitions before it."""
+    where = "AND recorded_at >= %s" if known_from else ""
+    parameters: list[uuid.UUID | datetime | int] = [run_id, *([known_from] if known_from else []), limit]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {_COLUMNS} FROM lineage_event WHERE run_id = %s {where}"  # noqa: S608
+            " ORDER BY event_time DESC, identity DESC LIMIT %s",
+            parameters,
+        )
+        return [EventRow(*row) for row in reversed(cursor.fetchall())]
+
+
+def events_page(
+    *,
+    after: datetime | None = None,
+    before: datetime | None = None,
+    ascending: bool = False,
+    limit: int = 100,
+    offset: int = 0,
+) -> list[EventRow]:
+    """Events by event time, ``after`` inclusive and ``before`` exclusive."""
+    bounds = [("event_time >= %s", after), ("event_time < %s", before)]
+    used = [(text, value) for text, value in bounds if value is not None]
+    where = f"WHERE {' AND '.join(text for text, _ in used)}" if used else ""
+    order = "ASC" if ascending else "DESC"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {_COLUMNS} FROM lineage_event {where} ORDER BY event_time {order}, id {order} LIMIT %s OFFSET %s",  # noqa: S608
+            [*(value for _, value in used), limit, offset],
+        )
+        return [EventRow(*row) for row in cursor.fetchall()]
+
+
+def refused_events(*, key: ApiKey | None = None) -> QuerySet[Quarantine]:
+    """Refused events, newest first; with a key, those it sent itself."""
+    found = Quarantine.objects.order_by("-last_received_at")
+    return found.filter(producer=key.name) if key else found
+
+
+def status() -> dict[str, int]:
+    """How many rows each part of the store and of the graph holds."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT (SELECT count(*) FROM lineage_event), (SELECT count(*) FROM lineage_pending)")
+        events, pending = cursor.fetchone()
+    counts = {"events": events, "pending": pending, "refused": Quarantine.objects.filter(state="open").count()}
+    for model in PROJECTED:
+        counts[model._meta.model_name or ""] = model._default_manager.count()
+    return counts
