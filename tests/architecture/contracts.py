@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import Any
 
 from grimp import ImportGraph
@@ -19,7 +20,7 @@ class PublicModulesContract(Contract):
     apps
         The packages whose insides are private.
     public
-        Modules that every app may show, relative to the app (``services``); ``app:module`` for those of one app.
+        Modules that every app may show, relative to the app (``services``, ``selectors_*``); ``app:module`` for those of one app.
     composition
         Modules that put the apps together and may see all of them.
     """
@@ -61,7 +62,7 @@ class PublicModulesContract(Contract):
         inside = module.removeprefix(app + ".")
         for name in names:
             owner, _, own = name.rpartition(":")
-            if (not owner or owner == app) and (own == "*" or _within(inside, own)):
+            if (not owner or owner == app) and (fnmatchcase(inside, own) or _within(inside, own)):
                 return True
         return False
 
