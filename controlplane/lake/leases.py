@@ -39,6 +39,11 @@ _RELEASE = """
 UPDATE lake_lease SET holder = '', expires_at = clock_timestamp()
 WHERE resource = %(resource)s AND fencing = %(fencing)s AND holder = %(holder)s
 """
+_KEEP = """
+SELECT 1 FROM lake_lease
+WHERE resource = %(resource)s AND fencing = %(fencing)s AND holder = %(holder)s FOR UPDATE
+"""
+_ALIVE = "SELECT 1 FROM lake_lease WHERE resource = %(resource)s AND holder = %(holder)s AND expires_at > clock_timestamp()"
 _HOLDER = "SELECT holder FROM lake_lease WHERE resource = %(resource)s"
 _READ = """
 INSERT INTO lake_readerlease (id, resource, holder, acquired_at, expires_at)
@@ -89,6 +94,21 @@ def check(held: Lease) -> None:
     """Renew the lease now; LeaseLost when another holder has taken it, and the work must not be committed."""
     if held.lost.is_set() or not _renew(held):
         raise LeaseLost(f"the lease of {held.resource} (fencing {held.fencing}) went to another holder")
+
+
+def keep(held: Lease) -> None:
+    """Inside the caller's transaction: make sure that the lease is ours and stays so until the commit; LeaseLost otherwise."""
+    with connection.cursor() as cursor:
+        cursor.execute(_KEEP, held.parameters())
+        if cursor.fetchone() is None:
+            raise LeaseLost(f"the lease of {held.resource} (fencing {held.fencing}) went to another holder")
+
+
+def alive(resource: str, *, holder: str) -> bool:
+    """Whether this holder has the resource now and was heard of within its time."""
+    with connection.cursor() as cursor:
+        cursor.execute(_ALIVE, {"resource": resource, "holder": holder})
+        return cursor.fetchone() is not None
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from django.conf import settings
 
 from . import tables
 from .engines.base import Engine, LakeConfig, Session, Written
-from .leases import Lease, check, lease, reading
+from .leases import Lease, alive, check, keep, lease, reading
 from .store import ObjectStore, open_store
 from .tables import Commit, Maintained
 
@@ -25,10 +25,12 @@ __all__ = [
     "ObjectStore",
     "Session",
     "Written",
+    "alive",
     "check",
     "config",
     "content_hash",
     "engine",
+    "keep",
     "last_commit",
     "lease",
     "maintain",

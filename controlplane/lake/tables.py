@@ -21,6 +21,11 @@ from .engines.base import LakeConfig, identifier
 from .engines.duck import DuckEngine
 from .errors import CommitConflict
 
+# What Delta itself writes into a commit.
+_COMMIT_FIELDS = {
+    "timestamp", "operation", "operationParameters", "operationMetrics", "engineInfo", "clientVersion", "version", "readVersion",
+    "isolationLevel", "isBlindAppend", "userMetadata", "txnId", "userId", "userName", "notebook", "clusterId",
+}  # fmt: skip
 COMPACT_TARGET_BYTES = 64 * 2**20
 WAIT_FOR_READERS_S = 60.0
 
@@ -98,7 +103,7 @@ def content_hash(config: LakeConfig, table: str, columns: Sequence[str] | None =
             f"coalesce(length({_text(name, schema)})::VARCHAR || ':' || {_text(name, schema)}, 'N') || ';'" for name in names
         )
         rows = session.connection.execute(
-            f"SELECT count(*), coalesce(sum(md5_number_lower({parts})), 0), coalesce(sum(md5_number_upper({parts})), 0) FROM content"  # noqa: S608
+            f"SELECT count(*), coalesce(sum(md5_number_lower({parts})), 0), coalesce(sum(md5_number_upper({parts})), 0) FROM content"
         ).fetchall()
     shape = ",".join(f"{name}:{schema.field(name).type}" for name in names)
     return hashlib.sha256(f"{shape}|{rows[0][0]}|{rows[0][1]}|{rows[0][2]}".encode()).hexdigest()

@@ -92,11 +92,16 @@ class Engine(Protocol):
     def session(self) -> AbstractContextManager[Session]: ...
 
 
-def identifier(name: str) -> str:
-    """``name`` as a quoted SQL identifier of DuckDB; ValueError for what should not be one."""
+def check_name(name: str) -> str:
+    """``name``, if it may name a column or a view; ValueError otherwise."""
     if not _NAME.match(name):
         raise ValueError(f"{name!r} is not a name (lower case, digits and _)")
-    return f'"{name}"'
+    return name
+
+
+def identifier(name: str) -> str:
+    """``name`` as a quoted SQL identifier of DuckDB; ValueError for what should not be one."""
+    return f'"{check_name(name)}"'
 
 
 def lossless(found: pa.DataType, wanted: pa.DataType) -> bool:

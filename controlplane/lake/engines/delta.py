@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Field, PostCommitHookProperties
 from deltalake import Schema as DeltaSchema
-from deltalake.exceptions import CommitFailedError, TableNotFoundError
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from controlplane.lake.errors import CommitConflict, SchemaMismatch, TableNotFound
 
@@ -81,6 +81,26 @@ def commit_properties(metadata: Mapping[str, str] | None) -> CommitProperties:
 def hooks() -> PostCommitHookProperties:
     """Checkpoints by the table's interval; old log files are `maintain`'s to remove, under the lease."""
     return PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False)
+
+
+def table_create(
+    config: LakeConfig, table: str, *, schema: pa.Schema, partition_by: str | None, properties: Mapping[str, str] | None
+) -> DeltaTable:
+    """A new table without rows; CommitConflict when another writer makes it at the same time."""
+    fields = pa.schema([item.with_nullable(True) for item in schema])
+    try:
+        return DeltaTable.create(
+            config.uri(table),
+            schema=DeltaSchema.from_arrow(fields),
+            mode="error",
+            partition_by=[partition_by] if partition_by else None,
+            configuration=dict(properties or {}),
+            storage_options=dict(config.storage_options) or None,
+        )
+    except DeltaError as error:
+        if "already exists" in str(error).lower():
+            raise CommitConflict(f"{table}: another writer created it") from error
+        raise
 
 
 def columns_add(handle: DeltaTable, schema: pa.Schema, table: str) -> list[str]:

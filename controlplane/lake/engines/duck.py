@@ -111,7 +111,7 @@ class DuckSession:
             # DuckDB evaluates the predicate over the few distinct values, so any portable SQL prunes.
             predicate = render(f"SELECT _text FROM _values WHERE {where}", "duckdb").partition(" WHERE ")[2]
             chosen = self._run(
-                f"SELECT _text FROM (SELECT text AS _text, CAST(text AS {kind}) AS {identifier(partition.name)} "  # noqa: S608
+                f"SELECT _text FROM (SELECT text AS _text, CAST(text AS {kind}) AS {identifier(partition.name)} "
                 f"FROM _partitions) WHERE {predicate}"
             )
         except duckdb.BinderException as error:
@@ -142,7 +142,7 @@ class DuckSession:
         for column in schema:
             kind, quoted = arrow_type_sql(column.type, "duckdb"), identifier(column.name)
             selected.append(f"CAST({quoted if column.name in found else 'NULL'} AS {kind}) AS {quoted}")
-        self._run(f"CREATE OR REPLACE TEMP VIEW {identifier(name)} AS SELECT {', '.join(selected)} FROM {source}")  # noqa: S608
+        self._run(f"CREATE OR REPLACE TEMP VIEW {identifier(name)} AS SELECT {', '.join(selected)} FROM {source}")
 
     def _source(self, uris: list[str], partition: pa.Field | None, handle: DeltaTable | None) -> tuple[str, set[str]]:
         """What to select from, and the columns that it has."""
@@ -157,7 +157,7 @@ class DuckSession:
                 f"union_by_name = true, hive_partitioning = true, hive_types = {{{literal(partition.name, 'duckdb')}: {kind}}}"
             )
         source = f"read_parquet({files}, {options})"
-        described = self._run(f"DESCRIBE SELECT * FROM {source}")  # noqa: S608
+        described = self._run(f"DESCRIBE SELECT * FROM {source}")
         return source, {row[0] for row in described}
 
     def _remote_source(self, uris: list[str], handle: DeltaTable | None) -> tuple[str, set[str]]:
@@ -254,7 +254,7 @@ class DuckSession:
         self._counter += 1
         staged = f'"_staged_{self._counter}"'
         try:
-            self._run(f"CREATE TEMP TABLE {staged} AS SELECT {columns} FROM ({inner}){order}")  # noqa: S608
+            self._run(f"CREATE TEMP TABLE {staged} AS SELECT {columns} FROM ({inner}){order}")
         except (duckdb.ConversionException, duckdb.OutOfRangeException) as error:
             raise SchemaMismatch(f"{table}: {str(error).splitlines()[0]}") from error
         return staged
@@ -264,13 +264,13 @@ class DuckSession:
     ) -> int:
         required = [f.name for f in schema if not f.nullable or f.name == partition_by]
         counts = ["count(*)", *(f"count(*) FILTER (WHERE {identifier(name)} IS NULL)" for name in required)]
-        found = self._run(f"SELECT {', '.join(counts)} FROM {staged}")[0]  # noqa: S608
+        found = self._run(f"SELECT {', '.join(counts)} FROM {staged}")[0]
         faults = [f"{number} rows without {name}" for name, number in zip(required, found[1:], strict=True) if number]
         if faults:
             raise SchemaMismatch(f"{table}: " + "; ".join(faults))
         if replace is not None and partition_by is not None:
             allowed = {delta.partition_text(value) for value in replace}
-            present = self._run(f"SELECT DISTINCT CAST({identifier(partition_by)} AS VARCHAR) FROM {staged}")  # noqa: S608
+            present = self._run(f"SELECT DISTINCT CAST({identifier(partition_by)} AS VARCHAR) FROM {staged}")
             outside = sorted({row[0] for row in present} - allowed)
             if outside:
                 raise PartitionMismatch(f"{table}: rows outside the replaced partitions: {', '.join(outside[:5])}")
@@ -323,7 +323,7 @@ class DuckSession:
         return int(handle.version()), len(added), delta.size_of(handle, added)
 
     def _reader(self, staged: str, schema: pa.Schema) -> pa.RecordBatchReader:
-        source = self.connection.sql(f"SELECT * FROM {staged}").to_arrow_reader(BATCH_ROWS)  # noqa: S608
+        source = self.connection.sql(f"SELECT * FROM {staged}").to_arrow_reader(BATCH_ROWS)
         wanted = pa.schema([pa.field(f.name, f.type) for f in schema])
         if source.schema.equals(wanted):
             return source

@@ -4,38 +4,38 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Lease',
+            name="Lease",
             fields=[
-                ('resource', models.CharField(max_length=200, primary_key=True, serialize=False)),
-                ('holder', models.CharField(blank=True, max_length=200)),
-                ('fencing', models.BigIntegerField(help_text='grows by one each time the lease is taken')),
-                ('acquired_at', models.DateTimeField()),
-                ('heartbeat_at', models.DateTimeField()),
-                ('expires_at', models.DateTimeField()),
+                ("resource", models.CharField(max_length=200, primary_key=True, serialize=False)),
+                ("holder", models.CharField(blank=True, max_length=200)),
+                ("fencing", models.BigIntegerField(help_text="grows by one each time the lease is taken")),
+                ("acquired_at", models.DateTimeField()),
+                ("heartbeat_at", models.DateTimeField()),
+                ("expires_at", models.DateTimeField()),
             ],
             options={
-                'constraints': [models.CheckConstraint(condition=models.Q(('fencing__gte', 1)), name='lake_lease_fencing_positive')],
+                "constraints": [
+                    models.CheckConstraint(condition=models.Q(("fencing__gte", 1)), name="lake_lease_fencing_positive")
+                ],
             },
         ),
         migrations.CreateModel(
-            name='ReaderLease',
+            name="ReaderLease",
             fields=[
-                ('id', models.UUIDField(primary_key=True, serialize=False)),
-                ('resource', models.CharField(max_length=200)),
-                ('holder', models.CharField(max_length=200)),
-                ('acquired_at', models.DateTimeField()),
-                ('expires_at', models.DateTimeField()),
+                ("id", models.UUIDField(primary_key=True, serialize=False)),
+                ("resource", models.CharField(max_length=200)),
+                ("holder", models.CharField(max_length=200)),
+                ("acquired_at", models.DateTimeField()),
+                ("expires_at", models.DateTimeField()),
             ],
             options={
-                'indexes': [models.Index(fields=['resource', 'expires_at'], name='lake_readerlease_resource')],
+                "indexes": [models.Index(fields=["resource", "expires_at"], name="lake_readerlease_resource")],
             },
         ),
     ]
