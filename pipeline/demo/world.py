@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, overload
 
 from pipeline.demo import aftermath, master
 from pipeline.demo import orders as o
@@ -100,6 +100,12 @@ class World:
     def as_of(self) -> datetime:
         """The instant up to which the company has told what happened."""
         return datetime.fromtimestamp(self.end_s, UTC)
+
+    @overload
+    def write(self, folder: Path, *, truth: Literal[True] = True) -> Truth: ...
+
+    @overload
+    def write(self, folder: Path, *, truth: bool) -> Truth | None: ...
 
     def write(self, folder: Path, *, truth: bool = True) -> Truth | None:
         """Write every drop to ``folder/<dataset>/`` and, unless ``truth`` is off, ``truth.json`` beside them."""

