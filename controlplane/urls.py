@@ -18,6 +18,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("system/live/", home.system_live, name="system_live"),
     path("api/", include("catalog.api.urls")),
     path("api/", include("pipeline.api.urls")),
+    path("", include("lineage.urls")),
     path("", include("catalog.urls")),
     path("", include("pipeline.urls")),
     path("", include("controlplane.evidence.urls")),
