@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -31,7 +31,7 @@ class YamlParser(BaseParser):
 
     media_type = "*/*"
 
-    def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> bytes:
+    def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> Any:
         return bytes(stream.read(MAX_BYTES + 1))
 
 
@@ -108,7 +108,7 @@ class ContractsView(APIView):
     permission_classes = [HasRole(Role.OWNER, Role.STEWARD)]
     parser_classes = [YamlParser]
 
-    def get_permissions(self) -> list[Any]:
+    def get_permissions(self) -> Any:
         return [READERS()] if self.request.method in {"GET", "HEAD", "OPTIONS"} else super().get_permissions()
 
     @extend_schema(operation_id="contracts_list", responses=ContractSerializer(many=True), tags=["catalog"])
@@ -137,7 +137,7 @@ class ContractsView(APIView):
         dry_run = request.query_params.get("dry_run", "").lower() in {"1", "true", "yes"}
         try:
             done = services.contract_offer(
-                text=request.data,
+                text=cast(bytes, request.data),
                 actor=actor_of(request),
                 base_version=request.query_params.get("base_version") or None,
                 filename="body",

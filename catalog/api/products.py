@@ -59,9 +59,9 @@ class FieldSerializer(serializers.Serializer[Any]):
     description = serializers.CharField()
     classification = serializers.CharField(help_text="low, medium, high; empty when nobody said")
     pii = serializers.CharField(help_text="category of personal data, or empty")
-    required = serializers.BooleanField()
+    required = serializers.BooleanField()  # type: ignore[assignment]  # a column's key, not the serializer's option
     in_key = serializers.BooleanField()
-    source = serializers.CharField(help_text="contract or event")
+    source = serializers.CharField(help_text="contract or event")  # type: ignore[assignment]
 
 
 class DatasetSerializer(serializers.Serializer[Any]):
@@ -72,7 +72,7 @@ class DatasetSerializer(serializers.Serializer[Any]):
     product = serializers.CharField(allow_null=True)
     description = serializers.CharField()
     uri = serializers.CharField()
-    source = serializers.CharField()
+    source = serializers.CharField()  # type: ignore[assignment]
     contract_version = serializers.CharField(allow_null=True)
     last_seen_at = serializers.DateTimeField(allow_null=True)
 

@@ -20,7 +20,7 @@ from catalog.domain.versions import Change, bumped, compare, enough, needed_part
 from catalog.errors import CatalogError, ContractInvalid, EditRefused, StaleBase, VersionRefused
 from catalog.models import ContractVersion, DataProduct, Dataset, Field
 from catalog.services.products import may_edit, product_ensure
-from controlplane.accounts.models import ApiKey, User
+from controlplane.accounts.principals import ApiKey, User
 from controlplane.audit import services as audit
 
 Actor = User | ApiKey | str | None

@@ -12,8 +12,8 @@ from catalog import selectors
 from catalog.domain.contract import Contract
 from catalog.errors import CatalogError, EditRefused
 from catalog.models import DataProduct, ProductState
-from controlplane.accounts.models import ApiKey, User
 from controlplane.accounts.permissions import user_has_role
+from controlplane.accounts.principals import ApiKey, User
 from controlplane.accounts.roles import Role
 from controlplane.accounts.selectors import user_by_name
 from controlplane.audit import services as audit

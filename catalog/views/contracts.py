@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
@@ -18,7 +19,7 @@ from catalog.domain.edit import Edit, links_of
 from catalog.domain.versions import text_diff
 from catalog.errors import ContractInvalid, EditRefused, StaleBase, VersionRefused
 from catalog.models import ContractVersion, Dataset
-from catalog.views.forms import LinksField, refuse
+from catalog.views.forms import LinksField, editor_of
 from controlplane.accounts.roles import Role
 from controlplane.ui.pages import EVERY_ROLE, page, render_page
 
@@ -39,7 +40,7 @@ class DurationField(forms.CharField):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(required=False, max_length=30, **kwargs)
 
-    def clean(self, value: Any) -> tuple[int, str] | None:  # type: ignore[override]
+    def clean(self, value: Any) -> tuple[int, str] | None:
         text = super().clean(value).strip()
         if not text:
             return None
@@ -126,7 +127,7 @@ def contract_edit(request: HttpRequest, dataset: str) -> HttpResponseBase:
     except Dataset.DoesNotExist:
         raise Http404(f"no contract of {dataset}") from None
     product = current.dataset.product
-    refuse(product, request.user)
+    actor = editor_of(request, product)
     form = ContractForm(request.POST or None, initial=_start(selectors.contract_of(current)))
     status, diff = 200, ""
     if request.method == "POST":
@@ -134,10 +135,10 @@ def contract_edit(request: HttpRequest, dataset: str) -> HttpResponseBase:
         if form.is_valid():
             try:
                 done = services.contract_edit(
-                    dataset=dataset, base_version=form.cleaned_data["base"], edit=_edit(form.cleaned_data), actor=request.user
+                    dataset=dataset, base_version=form.cleaned_data["base"], edit=_edit(form.cleaned_data), actor=actor
                 )
             except EditRefused as error:
-                refuse(product, request.user, str(error))
+                raise PermissionDenied(str(error)) from None
             except StaleBase as error:
                 status, diff = 409, error.diff
                 form.add_error(None, f"Somebody imported version {error.current} while you were editing. Nothing was saved.")

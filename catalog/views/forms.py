@@ -8,9 +8,11 @@ from urllib.parse import urlsplit
 
 from django import forms
 from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest
 
 from catalog import selectors
 from catalog.models import DataProduct
+from controlplane.accounts.principals import User
 
 
 class LinksField(forms.CharField):
@@ -20,7 +22,7 @@ class LinksField(forms.CharField):
         help_text = "One link a line: the address, a space, then its title."
         super().__init__(required=False, widget=forms.Textarea(attrs={"rows": 3}), help_text=help_text, **kwargs)
 
-    def clean(self, value: Any) -> list[dict[str, str]]:  # type: ignore[override]
+    def clean(self, value: Any) -> list[dict[str, str]]:
         links = []
         for number, line in enumerate(str(super().clean(value) or "").splitlines(), start=1):
             if not line.strip():
@@ -37,8 +39,10 @@ class LinksField(forms.CharField):
         return "\n".join(f"{link['url']} {link['title']}" for link in links)
 
 
-def refuse(product: DataProduct | None, user: Any, reason: str = "") -> None:
-    """Raises PermissionDenied (403) for somebody who may not edit the product."""
-    if product is None or reason or not selectors.product_editable_by(product, user):
-        owner = product.owner if product else None
-        raise PermissionDenied(reason or f"Only its owner ({owner or 'nobody'}), its steward and administrators edit this.")
+def editor_of(request: HttpRequest, product: DataProduct | None) -> User:
+    """The person who sent the request; raises PermissionDenied (403) when that person may not edit the product."""
+    user = request.user
+    if product is None or not isinstance(user, User) or not selectors.product_editable_by(product, user):
+        owner = (product.owner if product else None) or "nobody"
+        raise PermissionDenied(f"Only its owner ({owner}), its steward and administrators edit this.")
+    return user

@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
@@ -16,7 +17,7 @@ from catalog.errors import CatalogError, EditRefused
 from catalog.lists import PRODUCTS
 from catalog.models import DataProduct, ProductState
 from catalog.services import product_update
-from catalog.views.forms import LinksField, refuse
+from catalog.views.forms import LinksField, editor_of
 from controlplane.accounts.roles import Role
 from controlplane.ui import registry as ui
 from controlplane.ui.pages import EVERY_ROLE, page, render_page
@@ -82,14 +83,14 @@ def product(request: HttpRequest, key: str, tab: str = "overview") -> HttpRespon
 @page(Role.OWNER, Role.STEWARD, methods=("GET", "HEAD", "POST"))
 def product_edit(request: HttpRequest, key: str) -> HttpResponseBase:
     found = _product(key)
-    refuse(found, request.user)
+    actor = editor_of(request, found)
     start = {"name": found.name, "description": found.description, "state": found.state, "links": LinksField.text(found.links)}
     form = ProductForm(request.POST or None, initial=start)
     if request.method == "POST" and form.is_valid():
         try:
-            product_update(key=key, actor=request.user, **form.cleaned_data)
+            product_update(key=key, actor=actor, **form.cleaned_data)
         except EditRefused as error:
-            return refuse(found, request.user, str(error))
+            raise PermissionDenied(str(error)) from None
         except CatalogError as error:
             form.add_error(None, str(error))
         else:

@@ -12,6 +12,9 @@ from controlplane.accounts.models import ApiKey, User
 if TYPE_CHECKING:
     from rest_framework.request import Request
 
+# ``User`` and ``ApiKey`` too: other apps tell who acts by them, and see nothing else of the models.
+__all__ = ["ApiKey", "KeyPrincipal", "User", "actor_of"]
+
 
 @dataclass(frozen=True)
 class KeyPrincipal:
