@@ -1,4 +1,4 @@
-"""Runs one Gold SQL file in plain DuckDB over rows given as dictionaries, as the pipeline would: inputs by name, ``scope``, ``$as_of``."""
+"""Runs one Gold SQL file in plain DuckDB over rows given as dictionaries: inputs by name, ``scope`` and ``$as_of``."""
 
 from __future__ import annotations
 
@@ -59,7 +59,8 @@ def run(
     as_of: datetime = AS_OF,
 ) -> list[Row]:
     """The output rows; inputs that are not given are empty. Fails when a column's type is not the contract's."""
-    return run_table(dataset, inputs, scope, as_of=as_of).to_pylist()
+    rows: list[Row] = run_table(dataset, inputs, scope, as_of=as_of).to_pylist()
+    return rows
 
 
 def run_table(

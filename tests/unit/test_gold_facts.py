@@ -62,7 +62,7 @@ def test_a_line_whose_order_was_corrected_to_another_day_is_not_a_fact() -> None
 
 
 def test_lines_of_days_out_of_scope_are_left_alone() -> None:
-    yesterday = {"order_date": day("2026-11-19")}
+    yesterday: Row = {"order_date": day("2026-11-19")}
     assert fact_order([order(**yesterday)], [line(**yesterday)]) == []
 
 
@@ -72,10 +72,8 @@ def test_lines_of_cancelled_orders_stay_and_are_marked() -> None:
 
 
 def test_each_amount_is_converted_and_rounded_half_up_on_its_own() -> None:
-    amounts = {"gross_amount": Decimal("1.01"), "discount_amount": Decimal("0.01"), "tax_amount": Decimal("0.03")}
-    (found,) = fact_order(
-        [order()], [line(currency="USD", **amounts)], rates=[rate("2026-11-20 09:00", None, "0.50000000")]
-    )
+    amounts: Row = {"gross_amount": Decimal("1.01"), "discount_amount": Decimal("0.01"), "tax_amount": Decimal("0.03")}
+    (found,) = fact_order([order()], [line(currency="USD", **amounts)], rates=[rate("2026-11-20 09:00", None, "0.50000000")])
     assert (found["gross_amount"], found["discount_amount"], found["tax_amount"]) == (
         Decimal("0.51"), Decimal("0.01"), Decimal("0.02")
     )  # fmt: skip
@@ -144,7 +142,7 @@ def test_the_unit_cost_is_that_of_the_product_version_sold() -> None:
 
 
 def test_fulfilment_is_measured_from_order_to_delivery_and_dispatch_falls_on_a_business_day() -> None:
-    times = {"dispatched_at": at("2026-11-20 23:30"), "delivered_at": at("2026-11-22 10:00")}
+    times: Row = {"dispatched_at": at("2026-11-20 23:30"), "delivered_at": at("2026-11-22 10:00")}
     open_order, done = fact_order([order("o1"), order("o2", **times)], [line("o1"), line("o2")])
     assert (open_order["time_to_fulfil_s"], open_order["dispatched_date"]) == (None, None)
     assert (done["time_to_fulfil_s"], done["dispatched_date"]) == (2 * 86_400, day("2026-11-21"))
