@@ -20,7 +20,7 @@ class PublicModulesContract(Contract):
     apps
         The packages whose insides are private.
     public
-        Modules that every app may show, relative to the app (``services``, ``selectors_*``); ``app:module`` for those of one app.
+        Modules that every app may show, relative to the app; ``app:module`` for those of one app only. ``*`` matches.
     composition
         Modules that put the apps together and may see all of them.
     """
