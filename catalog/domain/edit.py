@@ -32,6 +32,7 @@ def edited(text: str, edit: Edit, *, version: str) -> str:
     yaml = YAML()
     yaml.preserve_quotes = True
     yaml.width = 4096  # never re-wrap what the author wrote
+    yaml.brace_single_entry_mapping_in_flow_sequence = True
     yaml.indent(mapping=2, sequence=4, offset=2)
     document = yaml.load(text)
     document["version"] = version

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from catalog.domain import odcs, values
 from catalog.domain.contract import Contract
+from catalog.domain.edit import Edit, edited
 from catalog.domain.faults import ContractInvalid, Fault
 from catalog.domain.links import check_links
 
@@ -449,3 +450,25 @@ def test_wrong_kinds_anywhere_are_faults_and_never_crashes(place, junk):
 @given(st.integers(1, 10_000), st.sampled_from(["s", "min", "h", "d", "w"]))
 def test_durations_read_with_and_without_a_separate_unit(amount, unit):
     assert values.seconds(f"{amount} {unit}") == values.seconds(amount, unit) == values.seconds(f"{amount}{unit}")
+
+
+# -- edits -------------------------------------------------------------------------------------------------------------------
+
+
+def test_an_edit_touches_only_the_lines_it_is_about():
+    before, after = ORDERS.splitlines(), edited(ORDERS, Edit(sla={"freshness": (10, "min")}), version="1.1.0").splitlines()
+    different = [(old, new) for old, new in zip(before, after, strict=True) if old != new]
+    assert different == [
+        ("version: 1.0.0", "version: 1.1.0"),
+        ("  - {property: freshness, value: 15, unit: min}", "  - {property: freshness, value: 10, unit: min}"),
+    ]
+
+
+@given(st.text(max_size=60), st.text(max_size=60))
+def test_whatever_an_owner_writes_the_contract_stays_readable(purpose, usage):
+    try:
+        contract = odcs.parse(edited(ORDERS, Edit(purpose=purpose, usage=usage), version="1.0.1"))
+    except ContractInvalid as error:
+        assert any("U+" in fault.reason for fault in error.faults)  # noqa: PT017  (control characters, which YAML forbids)
+    else:
+        assert contract.fields == odcs.parse(ORDERS).fields
