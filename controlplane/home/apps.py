@@ -7,7 +7,10 @@ class HomeConfig(AppConfig):
     label = "home"
 
     def ready(self) -> None:
-        from controlplane.home import registrations  # noqa: F401  (adds the home page and the pages' search)
+        from controlplane.home import (
+            kpi_metrics,  # noqa: F401  (adds a ticker)
+            registrations,  # noqa: F401  (adds the home page and the pages' search)
+        )
         from controlplane.settings.checks import register_checks
 
         register_checks()
