@@ -3,3 +3,11 @@ from django.apps import AppConfig
 
 class PipelineConfig(AppConfig):
     name = "pipeline"
+
+    def ready(self) -> None:
+        from controlplane.outbox.registry import ticker
+        from pipeline import panels, tasks  # noqa: F401  (panels: sidebar and search)
+
+        ticker("pipeline.landing", 0.5)(tasks.tick_landing)
+        ticker("pipeline.runs", 5.0)(tasks.tick_runs)
+        ticker("pipeline.maintenance", 30.0)(tasks.tick_maintenance)

@@ -7,6 +7,7 @@
 from pipeline.models.exceptions import HeldState, QuarantinedRow, SilverReject
 from pipeline.models.landing import BronzeFile, Drop, DropState
 from pipeline.models.runs import (
+    ColumnLineage,
     DatasetState,
     KeyPlace,
     PartitionSource,
@@ -23,6 +24,7 @@ from pipeline.models.serving import KpiValue
 
 __all__ = [
     "BronzeFile",
+    "ColumnLineage",
     "DatasetState",
     "Drop",
     "DropState",

@@ -176,16 +176,16 @@ class StopSwitch(models.Model):
 class KeyPlace(models.Model):
     """In which partition the row of a business key lies, for datasets whose rows may move between partitions.
 
-    ``key_md5`` is a digest of the key, without which an update that moves a row could only be applied by reading the
+    ``key_digest`` is a digest of the key, without which an update that moves a row could only be applied by reading the
     whole history. Pseudonymous personal data where the key identifies a person.
     """
 
     dataset = models.CharField(max_length=100)
-    key_md5 = models.UUIDField()
+    key_digest = models.UUIDField()
     partition = models.CharField(max_length=40)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["dataset", "key_md5"], name="key_place_once")]
+        constraints = [models.UniqueConstraint(fields=["dataset", "key_digest"], name="key_place_once")]
 
 
 class PartitionSource(models.Model):
@@ -199,3 +199,11 @@ class PartitionSource(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["dataset", "partition", "bronze_file"], name="partition_source_once")]
+
+
+class ColumnLineage(models.Model):
+    """Column lineage of one SQL text over one set of schemas, derived once: reading the syntax trees takes seconds."""
+
+    digest = models.CharField(max_length=64, primary_key=True, help_text="SHA-256 over SQL and schemas")
+    columns = models.JSONField(help_text="{output column: [[dataset, column, type, subtype, masking], …]}")
+    made_at = models.DateTimeField(default=timezone.now)

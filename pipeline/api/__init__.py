@@ -1,0 +1,1 @@
+"""The pipeline's HTTP API: figures out, drops in."""

@@ -1,0 +1,1 @@
+"""Plain Python of the pipeline: no Django, no database."""

@@ -1,0 +1,1 @@
+"""Plain Python of quality: rules and verdicts."""

@@ -1,0 +1,19 @@
+"""Reads of quality."""
+
+from __future__ import annotations
+
+from django.db.models import QuerySet
+
+from quality.models import QualityResult
+
+
+def results_of_run(run_key: str) -> QuerySet[QualityResult]:
+    return QualityResult.objects.filter(run_key=run_key)
+
+
+def results_latest(dataset: str) -> list[QualityResult]:
+    """The newest verdict of every rule of a dataset."""
+    newest = (
+        QualityResult.objects.filter(dataset=dataset).order_by("dataset", "rule", "-evaluated_at").distinct("dataset", "rule")
+    )
+    return sorted(newest, key=lambda result: (result.status != "failing", result.rule))
