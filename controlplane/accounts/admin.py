@@ -59,6 +59,13 @@ class UserAdmin(ModelAdmin):  # type: ignore[misc]
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         return False  # disabling keeps what they did attributed
 
+    # Django's action log would keep names; the audit log keeps them where they can be erased.
+    def log_addition(self, request: HttpRequest, obj: User, message: object) -> None:
+        return None
+
+    def log_change(self, request: HttpRequest, obj: User, message: object) -> None:
+        return None
+
     @admin.display(description="Roles")
     def held_roles(self, user: User) -> str:
         return ", ".join(sorted(grant.get_role_display() for grant in user.role_grants.all())) or "none"

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from django.db.models import Count, Min, QuerySet
+from django.db.models import Count, Min, Q, QuerySet
 
 from controlplane.audit.checkpoints import Checkpoint
 from controlplane.audit.domain.chain import ChainReport, Payload, SealedLink, check
-from controlplane.audit.models import AuditEntry
+from controlplane.audit.models import AuditEntry, AuditPayload
 from controlplane.audit.sealing import link_of
 
-__all__ = ["Verification", "entries_of", "export_lines", "tail", "verify"]
+__all__ = ["Verification", "entries_of", "export_lines", "payloads_mentioning", "tail", "verify"]
 
 CHUNK = 5000
 
@@ -43,6 +44,15 @@ class Verification:
 def entries_of(*, target: str) -> QuerySet[AuditEntry]:
     """The history of one object, newest first, with payloads."""
     return AuditEntry.objects.filter(target=target).select_related("payload").order_by("-id")
+
+
+def payloads_mentioning(*, values: Iterable[str]) -> int:
+    """How many payloads that are not erased hold one of the values, in any case of letters. Scans the table."""
+    wanted = Q()
+    for value in values:
+        # The document is JSON, so quotes and backslashes stand escaped in it.
+        wanted |= Q(document__icontains=json.dumps(value, ensure_ascii=False)[1:-1])
+    return AuditPayload.objects.filter(wanted).count() if wanted else 0
 
 
 def tail() -> Tail:

@@ -1,5 +1,10 @@
 from django.apps import AppConfig
 
+from controlplane.telemetry import metrics
+
+# App configurations are imported before anything that may import the Prometheus client.
+metrics.prepare()
+
 
 class TelemetryConfig(AppConfig):
     name = "controlplane.telemetry"

@@ -26,7 +26,19 @@ from django.conf import settings
 if TYPE_CHECKING:
     import prometheus_client
 
-__all__ = ["Counter", "Gauge", "Histogram", "counter", "exposition", "folder", "gauge", "histogram", "retire_dead", "wipe"]
+__all__ = [
+    "Counter",
+    "Gauge",
+    "Histogram",
+    "counter",
+    "exposition",
+    "folder",
+    "gauge",
+    "histogram",
+    "prepare",
+    "retire_dead",
+    "wipe",
+]
 
 PREFIX = "touchstone_"
 LATENCY_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
@@ -41,12 +53,11 @@ def folder() -> Path:
     return Path(settings.HOME) / "run" / "metrics"
 
 
-def _client() -> None:
-    """Load the client library in its multi-process mode, which it chooses once, from the environment, when imported."""
+def prepare() -> None:
+    """Choose the client library's multi-process mode. It looks once, when it is imported, so this runs before any app does."""
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
         folder().mkdir(parents=True, exist_ok=True)
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder())
-    import prometheus_client  # noqa: F401
 
 
 class _Metric:
@@ -61,7 +72,6 @@ class Counter(_Metric):
 
     @cached_property
     def _made(self) -> prometheus_client.Counter:
-        _client()
         import prometheus_client
 
         return prometheus_client.Counter(self.name, self.documentation, self.labels)
@@ -79,7 +89,6 @@ class Gauge(_Metric):
 
     @cached_property
     def _made(self) -> prometheus_client.Gauge:
-        _client()
         import prometheus_client
 
         return prometheus_client.Gauge(self.name, self.documentation, self.labels, multiprocess_mode=self.mode)
@@ -97,7 +106,6 @@ class Histogram(_Metric):
 
     @cached_property
     def _made(self) -> prometheus_client.Histogram:
-        _client()
         import prometheus_client
 
         return prometheus_client.Histogram(self.name, self.documentation, self.labels, buckets=self.buckets)
@@ -136,7 +144,6 @@ def histogram(name: str, documentation: str, *labels: str, buckets: tuple[float,
 
 def exposition() -> tuple[bytes, str]:
     """The values of all processes in Prometheus' text format, and its content type."""
-    _client()
     from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
     from prometheus_client.multiprocess import MultiProcessCollector
 
@@ -158,7 +165,6 @@ def retire_dead() -> int:
     """
     home = folder()
     home.mkdir(parents=True, exist_ok=True)
-    _client()
     with (home / ".lock").open("w") as guard:
         try:
             fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
