@@ -144,10 +144,10 @@ class _Fold:
     def _run_facets(self, run: RunDelta, facets: Json) -> None:
         parent = facets.get("parent")
         if parent:
-            parent_id = run_uuid((parent.get("run") or {}).get("runId"))
+            parent_id = run_uuid(_object(parent.get("run")).get("runId"))
             if parent_id is not None and (run.parent is None or self.rank > run.parent[0]):
                 run.parent = (self.rank, parent_id, *(_names(parent.get("job")) or ("", "")))
-            root_id = run_uuid(((parent.get("root") or {}).get("run") or {}).get("runId"))
+            root_id = run_uuid(_object(_object(parent.get("root")).get("run")).get("runId"))
             if root_id is not None and (run.root is None or self.rank > run.root[0]):
                 run.root = (self.rank, root_id)
         nominal = facets.get("nominalTime")
@@ -253,7 +253,7 @@ class _Fold:
         if isinstance(declared, str | int) and storable(str(declared)):
             self._version_seen(key, "declared", str(declared), writes=writes)
         fields = (facets.get("schema") or {}).get("fields")
-        if fields:
+        if fields and isinstance(fields, list):
             self._version_seen(key, "schema", ids.facet_digest(json.dumps(fields, sort_keys=True)), writes=writes)
 
     def _version_seen(self, key: int, kind: str, version: str, *, writes: bool) -> None:
@@ -274,7 +274,8 @@ class _Fold:
         if facet.get("_deleted"):
             dataset.symlinks_removed = max(dataset.symlinks_removed or self.time, self.time)
             return
-        for item in facet.get("identifiers") or ():
+        identifiers = facet.get("identifiers")
+        for item in identifiers if isinstance(identifiers, list) else ():
             named = _names(item)
             if named is None:
                 continue
@@ -383,6 +384,10 @@ def _facet(item: Json, name: str) -> Json | None:
 
 def _names(item: Any) -> tuple[str, str] | None:
     return explicit.names(item)
+
+
+def _object(value: Any) -> Json:
+    return value if isinstance(value, dict) else {}
 
 
 def _time(value: Any) -> datetime | None:
