@@ -7,10 +7,11 @@ from typing import Any
 
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import Truncator
 
 from catalog import registry, selectors
 from catalog.models import DataProduct, Dataset, ProductState
-from controlplane.ui import components, formats
+from controlplane.ui import components
 from controlplane.ui.listing import Column, Filter, Listing
 
 
@@ -25,14 +26,6 @@ def _promises(rows: Sequence[DataProduct]) -> Sequence[DataProduct]:
 def _named(name: str, address: str, below: str = "") -> SafeString:
     small = format_html('<br><span class="ts-subtle">{}</span>', below) if below else ""
     return format_html('<a href="{}">{}</a>{}', address, name, small)
-
-
-def person(user: Any) -> SafeString:
-    return (
-        format_html("{}", user.get_full_name() or user.get_username())
-        if user
-        else format_html('<span class="ts-subtle">{}</span>', "nobody")
-    )
 
 
 def _product_link(row: Dataset) -> SafeString:
@@ -61,13 +54,13 @@ PRODUCTS = Listing(
         Column(
             "name",
             "Data product",
-            lambda row: _named(row.name, row.get_absolute_url(), formats.middle(row.description.split("\n")[0], 90)),
+            lambda row: _named(row.name, row.get_absolute_url(), Truncator(row.description.split("\n")[0]).chars(110)),
             sort="name",
             wrap=True,
         ),
         Column("state", "State", lambda row: components.state(row.state), sort="state"),
         Column("domain", "Domain", sort="domain"),
-        Column("owner", "Owner", lambda row: person(row.owner), lambda row: str(row.owner or "")),
+        Column("owner_text", "Owner"),
         Column("tier", "Tier", lambda row: row.get_tier_display(), sort="tier"),
         Column("dataset_count", "Datasets", right=True, sort="dataset_count"),
         Column("key", "Key", lambda row: components.copyable(row.key)),

@@ -6,6 +6,7 @@ Deliberately absent: run states, quality results and lineage, which belong to hi
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 from django.conf import settings
 from django.contrib.postgres.indexes import GinIndex
@@ -27,11 +28,17 @@ class Tier(models.TextChoices):
     EXPERIMENTAL = "experimental", "Experimental"
 
 
+def _person(user: Any, name: str) -> str:
+    if user is not None:
+        return str(user.get_full_name() or user.get_username())
+    return f"{name} (not signed up)" if name else "nobody"
+
+
 class DataProduct(models.Model):
     """What an owner promises to others: one or more datasets under one key.
 
-    Owner and steward come from the contract imported last; a user name without a person here is kept in the contract until
-    that person signs up (``services.people_link``). ``links`` is a list of {"title": str, "url": str}.
+    Owner and steward come from the contract imported last; a user name without a person here is kept as ``owner_name`` until
+    that person signs up (``services.people_link``). ``links`` is a list of {"title": str, "url": str}. Holds personal data: names.
     """
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -45,6 +52,8 @@ class DataProduct(models.Model):
     steward = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="stewarded_products"
     )
+    owner_name = models.CharField(max_length=150, blank=True, help_text="user name that the contract gives")
+    steward_name = models.CharField(max_length=150, blank=True, help_text="user name that the contract gives")
     tier = models.CharField(max_length=20, choices=Tier.choices, default=Tier.STANDARD)
     state = models.CharField(max_length=20, choices=ProductState.choices, default=ProductState.PUBLISHED)
     links = models.JSONField(default=list, blank=True)
@@ -68,6 +77,15 @@ class DataProduct(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("product", args=[self.key])
+
+    @property
+    def owner_text(self) -> str:
+        """The owner as people read it, also before that person has signed up."""
+        return _person(self.owner, self.owner_name)
+
+    @property
+    def steward_text(self) -> str:
+        return _person(self.steward, self.steward_name)
 
     @property
     def audit_target(self) -> str:

@@ -19,7 +19,7 @@ from catalog.domain.naming import NAMESPACE, event_name
 from catalog.domain.versions import Change, bumped, compare, enough, needed_part, numbers, text_diff
 from catalog.errors import CatalogError, ContractInvalid, EditRefused, StaleBase, VersionRefused
 from catalog.models import ContractVersion, DataProduct, Dataset, Field
-from catalog.services.products import may_edit, product_ensure
+from catalog.services.products import may_edit, people_link, product_ensure
 from controlplane.accounts.principals import ApiKey, User
 from controlplane.audit import services as audit
 
@@ -187,6 +187,7 @@ def contracts_sync(*, folder: Path | str, actor: Actor) -> SyncReport:
         results[path] = SyncResult(path.name, "refused", contract.dataset, contract.version)
     for path in [path for path, result in results.items() if not result.messages]:
         results[path] = _sync_file(path.name, batch[results[path].dataset], batch, actor)
+    people_link()
     return SyncReport(tuple(results[path] for path in texts))
 
 
@@ -223,9 +224,7 @@ def _check_permission(contract: Contract, dataset: Dataset | None, actor: Actor)
     product = DataProduct.objects.filter(key=contract.product).first()
     for held in {item.pk: item for item in (dataset.product if dataset else None, product) if item}.values():
         if not may_edit(held, actor):
-            raise EditRefused(
-                f"'{held.name}' belongs to {held.owner or 'nobody'}; only its owner, its steward and admins edit it."
-            )
+            raise EditRefused(f"'{held.name}' belongs to {held.owner_text}; only its owner, its steward and admins edit it.")
     if dataset is None and product is None and not may_edit(None, actor, named={contract.owner, contract.steward}):
         raise EditRefused("A new dataset is imported by the owner or steward that its contract names, or by an admin.")
 

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.db import transaction
+from django.db.models import Q
 
 from catalog import selectors
 from catalog.domain.contract import Contract
@@ -35,21 +36,21 @@ def may_edit(product: DataProduct | None, actor: User | ApiKey, *, named: Collec
 def product_ensure(*, contract: Contract) -> DataProduct:
     """The product that a contract names, made when new, in the import's transaction. Owner, steward, domain and tier follow it.
 
-    The description is an owner's own text once it exists, so a contract only fills an empty one.
+    The description is an owner's own text once it exists; only the dataset that gave the product its name fills an empty one.
     """
-    product, created = DataProduct.objects.get_or_create(
+    product, _ = DataProduct.objects.get_or_create(
         key=contract.product,
         defaults={
-            "name": contract.product.replace("_", " ").replace("-", " ").capitalize(),
+            "name": _title(contract.product),
             "domain": contract.domain,
-            "description": contract.description,
             "state": _STATES.get(str(contract.document.get("status")), "published"),
             "tier": contract.tier,
         },
     )
     product.domain, product.tier = contract.domain, contract.tier
     product.owner, product.steward = user_by_name(contract.owner), user_by_name(contract.steward)
-    if not created and not product.description:
+    product.owner_name, product.steward_name = contract.owner, contract.steward
+    if not product.description and contract.dataset == contract.product.replace("-", "_"):
         product.description = contract.description
     product.save()
     return product
@@ -59,14 +60,23 @@ def product_ensure(*, contract: Contract) -> DataProduct:
 def people_link() -> int:
     """Fill owners and stewards of products whose contracts name people that have signed up since. Returns how many changed."""
     changed = 0
-    wanted = {contract.product: contract for contract in selectors.contracts_current().values()}
-    for product in DataProduct.objects.select_for_update().filter(key__in=wanted):
-        owner, steward = user_by_name(wanted[product.key].owner), user_by_name(wanted[product.key].steward)
-        if (owner and product.owner_id is None) or (steward and product.steward_id is None):
-            product.owner, product.steward = product.owner or owner, product.steward or steward
+    missing = Q(owner__isnull=True) | Q(steward__isnull=True)
+    for product in DataProduct.objects.select_for_update().filter(missing):
+        before = (product.owner_id, product.steward_id)
+        if product.owner_id is None:
+            product.owner = user_by_name(product.owner_name)
+        if product.steward_id is None:
+            product.steward = user_by_name(product.steward_name)
+        if before != (product.owner_id, product.steward_id):
             product.save(update_fields=["owner", "steward", "updated_at"])
             changed += 1
     return changed
+
+
+def _title(key: str) -> str:
+    """``merchandising-margin`` → ``Merchandising margin``, ``kpi`` → ``KPI``."""
+    words = key.replace("_", " ").replace("-", " ")
+    return words.upper() if len(words) <= 3 else words.capitalize()
 
 
 @transaction.atomic
@@ -86,9 +96,7 @@ def product_update(
     """
     product = DataProduct.objects.select_for_update(of=("self",)).select_related("owner", "steward").get(key=key)
     if not may_edit(product, actor):
-        raise EditRefused(
-            f"'{product.name}' belongs to {product.owner or 'nobody'}; only its owner, its steward and admins edit it."
-        )
+        raise EditRefused(f"'{product.name}' belongs to {product.owner_text}; only its owner, its steward and admins edit it.")
     wanted: dict[str, Any] = {"name": name, "description": description, "state": state}
     if links is not None:
         wanted["links"] = [_link(link) for link in links]

@@ -43,6 +43,6 @@ def editor_of(request: HttpRequest, product: DataProduct | None) -> User:
     """The person who sent the request; raises PermissionDenied (403) when that person may not edit the product."""
     user = request.user
     if product is None or not isinstance(user, User) or not selectors.product_editable_by(product, user):
-        owner = (product.owner if product else None) or "nobody"
+        owner = product.owner_text if product else "nobody"
         raise PermissionDenied(f"Only its owner ({owner}), its steward and administrators edit this.")
     return user
