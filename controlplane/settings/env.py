@@ -38,7 +38,7 @@ class Env(BaseSettings):
 
     database_url: str | None = Field(None, validation_alias="DATABASE_URL", description="postgresql://…; embedded when unset")
     redis_url: str | None = Field(None, validation_alias="REDIS_URL", description="redis://…; embedded when unset")
-    broker_url: str | None = Field(None, validation_alias="CELERY_BROKER_URL", description="Celery's broker; REDIS_URL when unset")
+    broker_url: str | None = Field(None, validation_alias="CELERY_BROKER_URL", description="Celery's broker; else REDIS_URL")
 
     engine: Literal["duckdb", "spark"] = Field("duckdb", description="engine of the lake")
     spark_remote: str | None = Field(None, validation_alias="SPARK_REMOTE", description="sc://host:port of Spark Connect")
@@ -48,6 +48,7 @@ class Env(BaseSettings):
 
     worker_concurrency: int = Field(2, ge=1, le=64, description="Celery worker processes")
     min_refresh_interval_s: float = Field(5.0, ge=0, le=3600, description="least time between two pipeline runs, s")
+    version_retention_min: int = Field(60, ge=1, description="old table versions are kept for so long, minutes")
     cycle_max_bytes: int = Field(64 * 2**20, ge=2**16, description="raw bytes per dataset that one run takes in")
 
     disk_min_free_mb: int = Field(1024, ge=0, description="free disk below which drops are refused with 507, MB")
