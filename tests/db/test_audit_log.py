@@ -30,11 +30,11 @@ def record(n: int = 1) -> AuditEntry:
         return services.record(action="test.change", actor="system:test", target=f"x:{n}", payload={"n": n}, reason="because")
 
 
-def tamper(sql: str, *values: object) -> None:
+def tamper(sql: str) -> None:
     """What a superuser can do."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL session_replication_role = replica")
-        cursor.execute(sql, values)
+        cursor.execute(sql)
 
 
 def test_recording_outside_a_transaction_is_refused() -> None:

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def inbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
+def inbox(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What the topic "test" delivered, with the correlation id it came under."""
     received: list[Any] = []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -65,7 +66,8 @@ def test_any_change_is_found_at_or_right_after_its_place(texts: list[str], where
     elif what == "hash":
         chain[where] = (replace(sealed, hash="f" * 64), payload)
     else:
-        chain[where] = (replace(sealed, link=replace(sealed.link, **{what: "other"})), payload)
+        changed: dict[str, Any] = {what: "other"}
+        chain[where] = (replace(sealed, link=replace(sealed.link, **changed)), payload)
     report = check(chain)
     assert not report.intact
     assert report.checked == where
