@@ -38,7 +38,9 @@ class DataProduct(models.Model):
     """What an owner promises to others: one or more datasets under one key.
 
     Owner and steward come from the contract imported last; a user name without a person here is kept as ``owner_name`` until
-    that person signs up (``services.people_link``). ``links`` is a list of {"title": str, "url": str}. Holds personal data: names.
+    that person signs up (``services.people_link``). ``links`` is a list of {"title": str, "url": str}.
+
+    Holds personal data: names of people.
     """
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)

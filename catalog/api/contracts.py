@@ -68,7 +68,7 @@ class ContractSerializer(serializers.Serializer[Any]):
     record_schema = serializers.DictField(required=False, help_text="JSON Schema of one record of a drop (Silver)")
 
 
-class FaultSerializer(serializers.Serializer[Any]):
+class ContractFaultSerializer(serializers.Serializer[Any]):
     line = serializers.IntegerField()
     column = serializers.IntegerField()
     path = serializers.CharField()
@@ -77,7 +77,7 @@ class FaultSerializer(serializers.Serializer[Any]):
 
 class RefusalSerializer(serializers.Serializer[Any]):
     detail = serializers.CharField()
-    faults = FaultSerializer(many=True, required=False)
+    faults = ContractFaultSerializer(many=True, required=False)
     changes = serializers.ListField(child=serializers.CharField(), required=False)
     current = serializers.CharField(required=False)
     diff = serializers.CharField(required=False)

@@ -86,6 +86,20 @@ class DatasetDetailSerializer(DatasetSerializer):
         return found
 
 
+class _PageSerializer(serializers.Serializer[Any]):
+    count = serializers.IntegerField()
+    next = serializers.URLField(allow_null=True)
+    previous = serializers.URLField(allow_null=True)
+
+
+class ProductPageSerializer(_PageSerializer):
+    results = ProductSerializer(many=True)
+
+
+class DatasetPageSerializer(_PageSerializer):
+    results = DatasetSerializer(many=True)
+
+
 def product_json(product: DataProduct, promise: registry.PromiseState) -> dict[str, Any]:
     return {
         "key": product.key,
@@ -143,7 +157,7 @@ class ProductsView(_List):
     @extend_schema(
         operation_id="products_list",
         parameters=[_text("domain"), _text("owner", "user name"), _text("state"), _text("search"), *_PAGING],
-        responses=ProductSerializer(many=True),
+        responses=ProductPageSerializer,
         tags=["catalog"],
     )
     def get(self, request: Request) -> Response:
@@ -180,7 +194,7 @@ class DatasetsView(_List):
             _text("search"),
             *_PAGING,
         ],
-        responses=DatasetSerializer(many=True),
+        responses=DatasetPageSerializer,
         tags=["catalog"],
     )
     def get(self, request: Request) -> Response:
