@@ -1,5 +1,60 @@
 """Reads of the lineage app."""
 
+from lineage.selectors.columns import ColumnEdge, ColumnGraph, column_walk, fields_of
+from lineage.selectors.graph import Direction, Subgraph, path_between, walk
+from lineage.selectors.nodes import (
+    Found,
+    Resolved,
+    aliases,
+    dataset_get,
+    datasets,
+    datasets_by_id,
+    facets,
+    job_get,
+    jobs,
+    jobs_by_id,
+    namespaces,
+    node_resolve,
+    run_datasets,
+    run_facets,
+    run_get,
+    runs,
+    search,
+    versions,
+)
 from lineage.selectors.store import EventRow, events_of_run, events_page, events_pending, refused_events, status
 
-__all__ = ["EventRow", "events_of_run", "events_page", "events_pending", "refused_events", "status"]
+__all__ = [
+    "ColumnEdge",
+    "ColumnGraph",
+    "Direction",
+    "EventRow",
+    "Found",
+    "Resolved",
+    "Subgraph",
+    "aliases",
+    "column_walk",
+    "dataset_get",
+    "datasets",
+    "datasets_by_id",
+    "events_of_run",
+    "events_page",
+    "events_pending",
+    "facets",
+    "fields_of",
+    "job_get",
+    "jobs",
+    "jobs_by_id",
+    "namespaces",
+    "node_resolve",
+    "path_between",
+    "refused_events",
+    "run_datasets",
+    "run_facets",
+    "run_get",
+    "runs",
+    "search",
+    "status",
+    "versions",
+    "walk",
+]

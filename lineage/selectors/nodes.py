@@ -1,0 +1,199 @@
+"""Datasets, jobs and runs by name; lists and search."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+from django.db.models import QuerySet
+
+from lineage.domain import ids
+from lineage.domain.nodes import NodeName, readings
+from lineage.errors import NodeIdInvalid, NodeUnknown
+from lineage.models import Dataset, DatasetVersion, Facet, Field, IoSet, Job, Namespace, Run, RunFacet, Symlink
+
+__all__ = [
+    "Found",
+    "Resolved",
+    "aliases",
+    "dataset_get",
+    "datasets",
+    "datasets_by_id",
+    "facets",
+    "job_get",
+    "jobs",
+    "jobs_by_id",
+    "namespaces",
+    "node_resolve",
+    "run_datasets",
+    "run_facets",
+    "run_get",
+    "runs",
+    "search",
+    "versions",
+]
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """The node that a node id names. ``key``: node of the dataset, or id of the job; ``field``: for a column."""
+
+    name: NodeName
+    key: int
+
+
+@dataclass(frozen=True)
+class Found:
+    """A hit of the search."""
+
+    kind: str
+    namespace: str
+    name: str
+    updated_at: datetime
+
+    @property
+    def node_id(self) -> str:
+        return f"{self.kind}:{self.namespace}:{self.name}"
+
+
+def node_resolve(node_id: str) -> Resolved:
+    """The node of a node id. Raises NodeIdInvalid when it is none, NodeUnknown when no event ever named it."""
+    named = readings(node_id)
+    if not named:
+        raise NodeIdInvalid("a node id is dataset:<namespace>:<name>, job:<namespace>:<name> or datasetField:…:<field>")
+    if named[0].kind == "job":
+        by_id = {ids.job_id(name.namespace, name.name): name for name in named}
+        for job in Job.objects.filter(id__in=by_id):
+            return Resolved(by_id[job.id], job.id)
+        raise NodeUnknown(f"no event names {node_id}")
+    by_dataset: dict[int, list[NodeName]] = {}
+    for name in named:
+        by_dataset.setdefault(ids.dataset_id(name.namespace, name.name), []).append(name)
+    for dataset in Dataset.objects.filter(id__in=by_dataset).order_by("-seen", "id"):
+        for name in by_dataset[dataset.id]:
+            if name.kind == "dataset" or _has_field(dataset.node_id, name.field):
+                return Resolved(name, dataset.node_id)
+    # A name that only a symlink knows leads to the dataset it belongs to.
+    for link in Symlink.objects.filter(alias_id__in=by_dataset).order_by("id"):
+        node = Dataset.objects.filter(id=link.dataset_id).values_list("node_id", flat=True).first()
+        name = by_dataset[link.alias_id][0]
+        if node is not None and (name.kind == "dataset" or _has_field(node, name.field)):
+            return Resolved(name, node)
+    raise NodeUnknown(f"no event names {node_id}")
+
+
+def _has_field(node: int, field: str) -> bool:
+    members = Dataset.objects.filter(node_id=node).values_list("id", flat=True)
+    return Field.objects.filter(dataset_id__in=list(members), name=field).exists()
+
+
+def datasets_by_id(keys: Iterable[int]) -> dict[int, Dataset]:
+    """Nodes of datasets by their key, each under its canonical name."""
+    return {item.id: item for item in Dataset.objects.filter(id__in=list(keys))}
+
+
+def jobs_by_id(keys: Iterable[int]) -> dict[int, Job]:
+    return {item.id: item for item in Job.objects.filter(id__in=list(keys))}
+
+
+def namespaces() -> QuerySet[Namespace]:
+    return Namespace.objects.order_by("name")
+
+
+def datasets(*, namespace: str | None = None) -> QuerySet[Dataset]:
+    """Datasets that events named as such, by name."""
+    found = Dataset.objects.filter(seen=True).order_by("namespace", "name")
+    return found if namespace is None else found.filter(namespace=namespace)
+
+
+def jobs(*, namespace: str | None = None) -> QuerySet[Job]:
+    found = Job.objects.order_by("namespace", "name")
+    return found if namespace is None else found.filter(namespace=namespace)
+
+
+def dataset_get(namespace: str, name: str) -> Dataset | None:
+    return Dataset.objects.filter(id=ids.dataset_id(namespace, name)).first()
+
+
+def job_get(namespace: str, name: str) -> Job | None:
+    return Job.objects.filter(id=ids.job_id(namespace, name)).first()
+
+
+def runs(*, job_id: int | None = None) -> QuerySet[Run]:
+    """Runs, newest first."""
+    found = Run.objects.order_by("-first_time", "id")
+    return found if job_id is None else found.filter(job_id=job_id)
+
+
+def run_get(run_id: uuid.UUID) -> Run | None:
+    return Run.objects.filter(id=run_id).first()
+
+
+def run_datasets(run: Run) -> tuple[list[Dataset], list[Dataset]]:
+    """Inputs and outputs of a run: what all its events named, united."""
+    sets = list(IoSet.objects.filter(id__in=run.io_sets))
+    inputs = {key for item in sets for key in item.inputs}
+    outputs = {key for item in sets for key in item.outputs}
+    named = {item.id: item for item in Dataset.objects.filter(id__in=inputs | outputs)}
+
+    def ordered(keys: set[int]) -> list[Dataset]:
+        return sorted((named[key] for key in keys if key in named), key=lambda item: (item.namespace, item.name))
+
+    return ordered(inputs), ordered(outputs)
+
+
+def run_facets(run_id: uuid.UUID) -> list[RunFacet]:
+    """Input and output facets of a run's datasets: statistics, quality results."""
+    return list(RunFacet.objects.filter(run_id=run_id, deleted=False).order_by("direction", "dataset_id", "name"))
+
+
+def facets(kind: str, keys: Iterable[int], *, names: Iterable[str] | None = None) -> dict[int, dict[str, Any]]:
+    """The latest facets of datasets or jobs: {id: {name: body}}."""
+    found = Facet.objects.filter(subject_kind=kind, subject_id__in=list(keys), deleted=False)
+    if names is not None:
+        found = found.filter(name__in=list(names))
+    by_id: dict[int, dict[str, Any]] = {}
+    for facet in found.order_by("name"):
+        by_id.setdefault(facet.subject_id, {})[facet.name] = facet.body
+    return by_id
+
+
+def versions(dataset_id: int) -> QuerySet[DatasetVersion]:
+    return DatasetVersion.objects.filter(dataset_id=dataset_id).order_by("-first_time", "id")
+
+
+def aliases(nodes: Iterable[int]) -> Mapping[int, list[tuple[str, str]]]:
+    """Every name of the nodes: names of joined datasets and names that only symlinks know."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT node_id, namespace, name FROM lineage_dataset WHERE node_id = ANY(%s)"
+            " UNION SELECT d.node_id, s.namespace, s.name FROM lineage_dataset d JOIN lineage_symlink s ON s.dataset_id = d.id"
+            " WHERE d.node_id = ANY(%s) AND (d.symlinks_removed_at IS NULL OR s.last_time > d.symlinks_removed_at)"
+            " ORDER BY 1, 2, 3",
+            [list(nodes), list(nodes)],
+        )
+        found: dict[int, list[tuple[str, str]]] = {}
+        for node, namespace, name in cursor.fetchall():
+            found.setdefault(node, []).append((namespace, name))
+    return found
+
+
+def search(text: str, *, kind: str = "", namespace: str = "", limit: int = 10) -> list[Found]:
+    """Datasets and jobs whose name contains the text, ignoring case; shortest names first."""
+    found: list[Found] = []
+    if kind in {"", "dataset"}:
+        sets = datasets().filter(name__icontains=text)
+        if namespace:
+            sets = sets.filter(namespace=namespace)
+        rows = sets.order_by("name")[: limit * 5]
+        found += [Found("dataset", row.namespace, row.name, row.last_event_at) for row in rows]
+    if kind in {"", "job"}:
+        works = jobs().filter(name__icontains=text)
+        if namespace:
+            works = works.filter(namespace=namespace)
+        found += [Found("job", row.namespace, row.name, row.last_event_at) for row in works.order_by("name")[: limit * 5]]
+    return sorted(found, key=lambda item: (len(item.name), item.name, item.namespace, item.kind))[:limit]
