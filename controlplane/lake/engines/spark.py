@@ -100,7 +100,10 @@ class SparkLakeSession:
 
     def register_arrow(self, name: str, table: pa.Table) -> None:
         """Rows of the control plane, sent to the cluster."""
-        self._view(name, self.spark.createDataFrame(table))
+        if table.num_rows:
+            self._view(name, self.spark.createDataFrame(table))
+        else:  # which pyspark refuses to send
+            self._empty(name, table.schema)
 
     def _check_where(self, table: str, column: str, where: str) -> None:
         from sqlglot import exp

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from sqlglot import exp
 
 from controlplane.lake.errors import PortableSqlError
 
+from .casts import cast_faults
 from .dialect import macro_name, parse
 from .macros import MACROS
 from .render import call_body, line_of
@@ -53,6 +55,7 @@ _REASONS: dict[type[exp.Expr], str] = {
     exp.Unnest: "UNNEST: join a table instead",
     exp.Round: "round differs for DOUBLE; CAST to DECIMAL(p,s) rounds half away from zero",
     exp.Extract: "EXTRACT: use weekday, date_of_month or business_date",
+    exp.Explode: "EXPLODE and UNNEST: join a table instead",
     exp.CurrentTimestamp: "the present time makes SQL unrepeatable; use a parameter",
     exp.CurrentDate: "the present day makes SQL unrepeatable; use a parameter",
 }
@@ -61,14 +64,20 @@ _INSTANT = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,6})?(Z|\+00:00)$"
 _DAY = re.compile(r"^\d{4}-\d\d-\d\d$")
 
 
-def check(sql: str) -> None:
-    """Raise PortableSqlError with every construct outside the portable subset, each as ``line N: what and why``."""
+def check(sql: str, schemas: Mapping[str, Any] | None = None) -> None:
+    """Raise PortableSqlError with every construct outside the portable subset, each as ``line N: what and why``.
+
+    With ``schemas`` (dataset → Arrow schema, or → {column: DuckDB type}) casts are checked by the type of what is cast: allowed are a type
+    to itself, whole number → DECIMAL or DOUBLE, DECIMAL → DECIMAL (rounds half away from zero) or DOUBLE, and NULL to anything.
+    """
     tree = parse(sql)
     faults: list[tuple[int, str]] = []
     if not isinstance(tree, exp.Query):
         raise PortableSqlError([f"line 1: a SELECT is wanted, not {tree.key.upper()}"])
     for node in tree.walk():
         faults.extend((line_of(node), reason) for reason in _faults(node))
+    if schemas is not None and not faults:
+        faults.extend(cast_faults(sql, schemas))
     if faults:
         raise PortableSqlError([f"line {line}: {reason}" for line, reason in sorted(set(faults))])
 
@@ -84,6 +93,8 @@ def _faults(node: exp.Expr) -> Iterator[str]:
     if isinstance(node, exp.Star):
         if not isinstance(node.parent, exp.Count):
             yield "* hides which columns there are; name them"
+    elif isinstance(node, exp.Anonymous) and str(node.this).lower() in ("now", "today", "get_current_timestamp"):
+        yield _REASONS[exp.CurrentTimestamp]
     elif isinstance(node, exp.Anonymous):
         yield f"{node.this}: not a macro and not an allowed function"
     elif type(node) not in _ALLOWED:
@@ -191,6 +202,16 @@ def _substring(node: exp.Expr) -> Iterator[str]:
             yield "substr: start and length must be positive whole-number literals"
 
 
+def _extreme(node: exp.Expr) -> Iterator[str]:
+    if node.expressions or node.args.get("count") is not None:
+        yield f"{node.key} of several values: number the rows in a CTE, or use greatest and least (outside the portable subset)"
+
+
+def _with(node: exp.Expr) -> Iterator[str]:
+    if node.args.get("recursive"):
+        yield "WITH RECURSIVE is not in the subset"
+
+
 def _window(node: exp.Expr) -> Iterator[str]:
     inner = node.this
     if isinstance(inner, exp.IgnoreNulls | exp.RespectNulls):
@@ -205,8 +226,33 @@ def _window_spec(node: exp.Expr) -> Iterator[str]:
         yield "window frames: ROWS only (RANGE and GROUPS differ)"
 
 
+def _in(node: exp.Expr) -> Iterator[str]:
+    if node.args.get("query") is not None:
+        inside = node.find_ancestor(exp.Where, exp.Having, exp.Select)
+        if not isinstance(inside, exp.Where | exp.Having):
+            yield "IN (SELECT …) outside WHERE and HAVING: Sail cannot; use EXISTS"
+
+
+def _one_kind_of_number(node: exp.Expr) -> Iterator[str]:
+    """Sail gives CASE … THEN 1 ELSE 2.5 END a type that cannot hold both."""
+    values = [branch.args["true"] for branch in node.args.get("ifs") or []] if isinstance(node, exp.Case) else [node.this]
+    values += [node.args["default"]] if node.args.get("default") is not None else []
+    values += node.expressions
+    literals = [value for value in values if isinstance(value, exp.Literal) and not value.is_string]
+    if len({literal.is_int for literal in literals}) > 1:
+        yield "whole and decimal literals mixed: write the whole ones with a point (1.0)"
+
+
 _SPECIAL = {
+    exp.In: _in,
+    exp.Case: _one_kind_of_number,
+    exp.Coalesce: _one_kind_of_number,
+    exp.Greatest: _one_kind_of_number,
+    exp.Least: _one_kind_of_number,
     exp.Cast: _cast,
+    exp.Min: _extreme,
+    exp.Max: _extreme,
+    exp.With: _with,
     exp.Mul: _mul,
     exp.Join: _join,
     exp.Table: _table,

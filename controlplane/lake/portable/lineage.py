@@ -17,13 +17,12 @@ from typing import Any
 
 import pyarrow as pa
 from sqlglot import exp
-from sqlglot.errors import OptimizeError
-from sqlglot.optimizer.qualify import qualify
 from sqlglot.optimizer.scope import Scope, build_scope
 
 from controlplane.lake.errors import PortableSqlError
 
-from .dialect import Portable, macro_name, parse
+from .casts import qualified
+from .dialect import macro_name
 from .macros import MACROS
 from .types import sqlglot_schema
 
@@ -101,17 +100,7 @@ def schema_hash(schemas: Mapping[str, pa.Schema | Mapping[str, str]]) -> str:
 
 @lru_cache(maxsize=256)
 def _cached(sql: str, schemas: str) -> dict[str, ColumnLineage]:
-    known: dict[str, dict[str, str]] = json.loads(schemas)
-    tree = parse(sql)
-    ctes = {cte.alias for cte in tree.find_all(exp.CTE)}
-    unknown = {table.name for table in tree.find_all(exp.Table)} - ctes - set(known)
-    if unknown:
-        raise PortableSqlError([f"line 1: no schema for {name}" for name in sorted(unknown)])
-    try:
-        qualified = qualify(tree, schema=known, dialect=Portable, quote_identifiers=False, identify=False)
-    except OptimizeError as error:
-        raise PortableSqlError([f"line 1: {error}"]) from error
-    root = build_scope(qualified)
+    root = build_scope(qualified(sql, json.loads(schemas)))
     if root is None:
         raise PortableSqlError(["line 1: a SELECT is wanted"])
     constants = set(re.findall(r"--\s*constant:\s*(\w+)", sql))
