@@ -5,9 +5,12 @@ class PipelineConfig(AppConfig):
     name = "pipeline"
 
     def ready(self) -> None:
+        from catalog.registry import promise_state
         from controlplane.outbox.registry import ticker
         from pipeline import panels, tasks  # noqa: F401  (panels: sidebar and search)
+        from pipeline.selectors_promises import promise_states
 
         ticker("pipeline.landing", 0.5)(tasks.tick_landing)
         ticker("pipeline.runs", 5.0)(tasks.tick_runs)
         ticker("pipeline.maintenance", 30.0)(tasks.tick_maintenance)
+        promise_state(promise_states)

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import structlog
 from celery import shared_task
 from django.db import transaction
 from django.utils import timezone
 
 from controlplane.outbox import services as outbox
 
+log = structlog.get_logger(__name__)
 
-@shared_task(name="pipeline.tasks.check_drop")
-def check_drop(*, drop_id: int) -> str:
-    """Check a landed drop at the edge and take it into Bronze."""
+
+@shared_task(name="pipeline.tasks.check_drops")
+def check_drops(*, drop_ids: list[int]) -> None:
+    """Check landed drops at the edge and take them into Bronze; one that cannot be read does not stop the others."""
     from pipeline.services.landing import drop_check
 
-    return str(drop_check(drop_id=drop_id).state)
+    for drop_id in drop_ids:
+        try:
+            drop_check(drop_id=drop_id)
+        except Exception as error:  # it stays landed; the sweep has it checked again
+            log.error("drop check failed", drop_id=drop_id, error=type(error).__name__)
 
 
 @shared_task(name="pipeline.tasks.plan")

@@ -21,6 +21,7 @@ from controlplane.audit import services as audit
 
 __all__ = [
     "DEMO_PASSWORD",
+    "DEMO_PEOPLE",
     "admin_create",
     "apikey_create",
     "apikey_revoke",
@@ -37,7 +38,16 @@ Actor = User | ApiKey | str | None
 UPDATABLE = ("first_name", "last_name", "email", "is_active")
 LAST_USED_PRECISION = timedelta(minutes=1)
 DEMO_PASSWORD = "touchstone-demo"  # noqa: S105  (printed by the demo; used for demo sign-ins only)
-DEMO_ROLES = (Role.OWNER, Role.STEWARD, Role.ONCALL, Role.DPO, Role.AUDITOR, Role.ADMIN)
+# The people whom the demo company's contracts name, and one for every other role.
+DEMO_PEOPLE = (
+    ("olivia", Role.OWNER),
+    ("martin", Role.OWNER),
+    ("stefan", Role.STEWARD),
+    ("oncall", Role.ONCALL),
+    ("dpo", Role.DPO),
+    ("auditor", Role.AUDITOR),
+    ("admin", Role.ADMIN),
+)
 
 
 @transaction.atomic
@@ -160,8 +170,7 @@ def demo_users_ensure() -> list[tuple[str, str]]:
     A demo person who exists already keeps what was changed about them, except the password.
     """
     names: list[tuple[str, str]] = []
-    for role in DEMO_ROLES:
-        username = f"{role.value}@demo"
+    for username, role in DEMO_PEOPLE:
         user = User.objects.filter(username=username).first()
         if user is None:
             user = user_create(username=username, password=DEMO_PASSWORD, roles=[role], actor="system:demo")

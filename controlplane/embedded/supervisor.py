@@ -58,7 +58,7 @@ def programs(port: int, host: str = "127.0.0.1") -> list[Program]:
         ),
         Program(
             "worker",
-            [*celery, "worker", "--queues", "default,pipeline", "--without-gossip", "--without-mingle"],
+            [*celery, "worker", "--queues", "default,pipeline,landing", "--without-gossip", "--without-mingle"],
             # Warm first: a step in flight may finish. Work that is cut off is done again, so no step has to be waited for.
             signals=((signal.SIGTERM, 20.0), (signal.SIGQUIT, 5.0)),
         ),

@@ -42,7 +42,7 @@ from openlineage.client.generated import (
 from catalog.domain.contract import Contract
 from controlplane.lake import services as lake
 from pipeline.domain.code import code_version, commit
-from pipeline.models import BronzeFile, Drop, Run, Step
+from pipeline.models import BronzeFile, Drop, Run, RunState, Step
 from pipeline.services.derived_lineage import Derived, derived_columns
 
 if TYPE_CHECKING:
@@ -94,8 +94,10 @@ def sha256_of(text: str) -> str:
 # --- runs and steps ---------------------------------------------------------------------------------------------------
 
 
-def emit_run(run: Run, kind: base.EventType) -> None:
+def emit_run(run: Run, *, ended: bool) -> None:
     """The run as a whole; its steps name it as their parent."""
+    end = base.EventType.FAIL if run.state == RunState.FAILED else base.EventType.COMPLETE
+    kind = end if ended else base.EventType.START
     facets = {
         "nominalTime": nominal_time_run.NominalTimeRunFacet(_iso(run.started_at)),
         "environment": EnvironmentRunFacet(run.environment),
@@ -225,9 +227,7 @@ def _run_facets(run: Run, contract: Contract, *, files: Iterable[BronzeFile]) ->
     return {
         "parent": parent_run.ParentRunFacet(run=parent_run.Run(str(run.uuid)), job=parent_run.Job(NAMESPACE, PIPELINE_JOB)),
         "nominalTime": nominal_time_run.NominalTimeRunFacet(_iso(run.started_at)),
-        "processing_engine": processing_engine_run.ProcessingEngineRunFacet(
-            version=_engine_version(), name=lake.engine().name
-        ),
+        "processing_engine": processing_engine_run.ProcessingEngineRunFacet(version=_engine_version(), name=lake.engine().name),
         "provenance": _provenance(files, contract, as_of=run.as_of),
         "environment": EnvironmentRunFacet(run.environment),
     }

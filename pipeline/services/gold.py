@@ -86,7 +86,7 @@ def _refresh_batch(ctx: StepContext, sql: str, outputs: list[str] | None, outcom
                 replace=partition_values(contract, outputs) if part and outputs is not None else None,
                 properties=table_properties(contract),
                 metadata=ctx.commit_metadata(),
-        before_commit=lambda: lake.check(ctx.lease),
+                before_commit=lambda: lake.check(ctx.lease),
             )
             outcome.rows_out += measured["row_count"]
         if contract.serve:

@@ -26,7 +26,7 @@ from pipeline.domain.decode import Decoded, decode
 from pipeline.errors import DropRefused, Fault
 from pipeline.models import BronzeFile, Drop, DropState, Reason, Work, WorkKind
 from pipeline.selectors import contract_of
-from pipeline.services import watermarks
+from pipeline.services import events, watermarks
 
 log = structlog.get_logger(__name__)
 
@@ -142,6 +142,7 @@ def _accept(drop: Drop, *, contract: Contract, content: bytes, sha256: str, logi
                 bronze_file=file,
                 correlation_id=drop.correlation_id,
             )
+            events.emit_landing(drop, contract, file)
             outbox.send_task(task="pipeline.tasks.plan", kwargs={}, queue="pipeline")
         return _finish(drop, state=DropState.ACCEPTED if made else DropState.DUPLICATE, sha256=sha256, bronze_file=file)
 
@@ -260,7 +261,10 @@ def drops_recheck() -> int:
         slot = int(timezone.now().timestamp() // RECHECK_AFTER_S)
         with transaction.atomic():
             outbox.send_task(
-                task="pipeline.tasks.check_drop", kwargs={"drop_id": drop.pk}, queue="pipeline", key=f"recheck:{drop.pk}:{slot}"
+                task="pipeline.tasks.check_drops",
+                kwargs={"drop_ids": [drop.pk]},
+                queue="landing",
+                key=f"recheck:{drop.pk}:{slot}",
             )
         found += 1
     return found
@@ -270,39 +274,47 @@ GONE = Fault("file", "it was taken away before it was checked", "Send it again."
 
 # --- the landing folder --------------------------------------------------------------------------------------------
 
-SETTLED_S = 0.5  # a file still being written changes within this time; writers that rename into place need no wait
+CHECKED_AT_ONCE = 25  # drops per task: a task a drop would cost more than the check
+SETTLED_S = 0.3  # a file still being written changes within this time; writers that rename into place need no wait
 
 
 def landing_scan() -> int:
     """Register every complete file under LANDING_DIR/<dataset>/ and have it checked. Returns how many were new.
 
     A writer renames its file into place, or writes names ending in ``.part``/``.tmp`` or starting with a dot until done.
+    Files stay with their sender while a watermark is passed.
     """
     root = Path(settings.LANDING_DIR)
-    found = 0
-    if not root.is_dir():
+    found = [(folder.name, path) for folder in _folders(root) for path in sorted(folder.iterdir()) if _settled(path)]
+    if not found or not watermarks.open_for(size_bytes=max(path.stat().st_size for _, path in found)):
         return 0
-    now = timezone.now().timestamp()
-    for folder in sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")):
-        for path in sorted(folder.iterdir()):
-            if path.name.startswith(".") or path.suffix in {".part", ".tmp"} or not path.is_file():
-                continue
-            stat = path.stat()
-            if now - stat.st_mtime < SETTLED_S:
-                continue
-            if not watermarks.open_for(size_bytes=stat.st_size):
-                return found  # the files stay with their sender
-            found += _register_file(folder.name, path, identity=f"{stat.st_ino}:{stat.st_mtime_ns}:{stat.st_size}:{path.name}")
-    return found
+    identified = {_identity(dataset, path): (dataset, path) for dataset, path in found}
+    known = set(Drop.objects.filter(identity__in=identified).values_list("identity", flat=True))
+    fresh = [(identity, *identified[identity]) for identity in identified if identity not in known]
+    for start in range(0, len(fresh), CHECKED_AT_ONCE):
+        _register(fresh[start : start + CHECKED_AT_ONCE])
+    return len(fresh)
 
 
-def _register_file(dataset: str, path: Path, *, identity: str) -> int:
-    identity = hashlib.sha256(f"{dataset}/{identity}".encode()).hexdigest()
-    if Drop.objects.filter(identity=identity).exists():
-        return 0
-    with transaction.atomic():
-        drop = drop_register(
-            dataset=dataset, filename=path.name, spool=path, source="folder", received_by="", identity=identity
-        )
-        outbox.send_task(task="pipeline.tasks.check_drop", kwargs={"drop_id": drop.pk}, queue="pipeline")
-    return 1
+def _folders(root: Path) -> list[Path]:
+    return sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")) if root.is_dir() else []
+
+
+def _settled(path: Path) -> bool:
+    if path.name.startswith(".") or path.suffix in {".part", ".tmp"} or not path.is_file():
+        return False
+    return timezone.now().timestamp() - path.stat().st_mtime >= SETTLED_S
+
+
+def _identity(dataset: str, path: Path) -> str:
+    stat = path.stat()
+    return hashlib.sha256(f"{dataset}/{stat.st_ino}:{stat.st_mtime_ns}:{stat.st_size}:{path.name}".encode()).hexdigest()
+
+
+@transaction.atomic
+def _register(files: list[tuple[str, str, Path]]) -> None:
+    drops = [
+        drop_register(dataset=dataset, filename=path.name, spool=path, source="folder", received_by="", identity=identity)
+        for identity, dataset, path in files
+    ]
+    outbox.send_task(task="pipeline.tasks.check_drops", kwargs={"drop_ids": [drop.pk for drop in drops]}, queue="landing")

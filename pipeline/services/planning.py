@@ -20,10 +20,13 @@ from pipeline.domain.code import code_version
 from pipeline.domain.dag import Dag
 from pipeline.models import DatasetState, Reason, Run, RunState, Step, StepState, Work, WorkKind
 from pipeline.selectors import EVERYTHING, dataset_states, stopped_scopes
+from pipeline.selectors_promises import max_age_s
+from pipeline.services import events
 
 log = structlog.get_logger(__name__)
 
 PLANNER_LOCK = 0x70_6C_61_6E  # advisory lock: one planner at a time
+DEADLINE_SHARE = 0.7  # of its allowed age, after which a published dataset is refreshed anyway
 TERMINAL = {StepState.SUCCEEDED, StepState.FAILED, StepState.BLOCKED, StepState.SKIPPED}
 
 
@@ -84,6 +87,7 @@ def _start(contracts: dict[str, Contract], due: set[str], *, now: datetime, as_o
         drop_correlation_ids=correlation_ids[:100],
         datasets=sorted(claimed),
     )
+    events.emit_run(run, ended=False)
     run_advance(run, dag=dag)
     return run
 
@@ -199,6 +203,7 @@ def _end(run: Run, steps: list[Step]) -> None:
     run.save(update_fields=["state", "finished_at"])
     for work in Work.objects.filter(run=run):
         release(work)
+    events.emit_run(run, ended=True)
     outbox.send_task(task="pipeline.tasks.plan", kwargs={}, queue="pipeline")
     duration_s = (run.finished_at - run.started_at).total_seconds()
     log.info("run ended", run=str(run.uuid), correlation_id=run.correlation_id, state=str(run.state), duration_s=duration_s)
@@ -223,17 +228,20 @@ def sweep(*, now: datetime) -> Run | None:
 
 
 def work_add_deadlines(*, contracts: dict[str, Contract], now: datetime, today: str) -> int:
-    """Queue a refresh of every KPI whose age nears its cadence although no data came. Returns how many."""
+    """Queue a refresh of every published dataset whose age nears its promise although no data came. Returns how many."""
     states = dataset_states()
-    added = 0
+    waiting = set(Work.objects.filter(run__isnull=True).values_list("dataset", flat=True).distinct())
+    added = []
     for dataset, contract in contracts.items():
-        state: DatasetState | None = states.get(dataset)
-        if contract.kpi is None or state is None or state.refreshed_at is None:
+        state, allowed_s = states.get(dataset), max_age_s(contract)
+        if not contract.serve or allowed_s is None or dataset in waiting or state is None or state.refreshed_at is None:
             continue
-        age_s = (now - state.refreshed_at).total_seconds()
-        waiting = Work.objects.filter(dataset=dataset, run__isnull=True).exists()
-        if age_s < 0.7 * contract.kpi.cadence_s or waiting:
-            continue
-        Work.objects.create(dataset=dataset, kind=WorkKind.PARTITIONS, reason=Reason.DEADLINE, payload={"values": [today]})
-        added += 1
-    return added
+        if (now - state.refreshed_at).total_seconds() >= DEADLINE_SHARE * allowed_s:
+            payload = {"values": [_partition_today(contract, today)]}
+            added.append(Work(dataset=dataset, kind=WorkKind.PARTITIONS, reason=Reason.DEADLINE, payload=payload))
+    Work.objects.bulk_create(added)
+    return len(added)
+
+
+def _partition_today(contract: Contract, today: str) -> str:
+    return f"{today[:7]}-01" if contract.partition and contract.partition.kind == "month" else today

@@ -295,7 +295,9 @@ def steps_reap() -> int:
     )
     found = 0
     for step in lost:
-        if step.state == StepState.RUNNING and lake.alive(f"{step.layer}/{step.dataset}", holder=f"{step.uuid}/{step.attempts}"):
+        if step.state == StepState.RUNNING and lake.alive(
+            f"{step.layer}/{step.dataset}", holder=f"{step.uuid}/{step.attempts}"
+        ):
             Step.objects.filter(pk=step.pk).update(heartbeat_at=now)
             continue
         with transaction.atomic():

@@ -82,7 +82,7 @@ def test_demo_sign_ins_exist_only_after_the_demo_asked_and_work_twice() -> None:
     assert not User.objects.exists()
     made = services.demo_users_ensure()
     assert services.demo_users_ensure() == made
-    assert [name for name, _ in made] == [f"{role}@demo" for role in ("owner", "steward", "oncall", "dpo", "auditor", "admin")]
+    assert [name for name, _ in made] == ["olivia", "martin", "stefan", "oncall", "dpo", "auditor", "admin"]
     for name, password in made:
         assert User.objects.get(username=name).check_password(password)
 

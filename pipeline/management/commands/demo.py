@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from catalog.services import contracts_sync
-from controlplane.accounts.services import demo_users_ensure
+from controlplane.accounts.services import DEMO_PEOPLE, demo_users_ensure
 from pipeline.console import console, wait_until_idle
 from pipeline.demo.live import LiveWorld
 from pipeline.demo.world import World
@@ -56,13 +56,13 @@ class Command(BaseCommand):
             self.live(world)
 
     def prepare(self) -> None:
-        """Contracts and sign-ins; both may be there already."""
+        """Sign-ins and contracts; both may be there already."""
+        self.sign_ins = demo_users_ensure()
         report = contracts_sync(folder=ROOT / "pipeline" / "contracts", actor="system:demo")
         for result in report.refused:
             console.print(f"[red]{result.filename}[/]: {'; '.join(result.messages)}")
         if report.refused:
             raise CommandError("the contracts above were refused")
-        self.sign_ins = demo_users_ensure()
 
     def world(self, options: dict[str, Any]) -> World:
         """The company's world: made once, its shape kept so that a later start resumes the same one."""
@@ -71,8 +71,14 @@ class Command(BaseCommand):
             plan = json.loads(plan_file.read_text())
         else:
             end = datetime.now(UTC).replace(microsecond=0)
-            plan = {"seed": options["seed"], "days": options["days"], "orders": options["orders_per_day"], "end": end.isoformat()}
-        world = World(plan["seed"], plan["days"], plan["orders"], "steady", datetime.fromisoformat(plan["end"]), True)
+            plan = {
+                "seed": options["seed"],
+                "days": options["days"],
+                "orders": options["orders_per_day"],
+                "end": end.isoformat(),
+            }
+        end = datetime.fromisoformat(plan["end"])
+        world = World(plan["seed"], plan["days"], plan["orders"], "steady", end, True, order_slot_hours=12)
         if not plan_file.exists():
             console.print(f"Generating {plan['days']} days of an e-commerce company, about {plan['orders']} orders a day …")
             shutil.rmtree(self.home / "drops", ignore_errors=True)
@@ -123,16 +129,18 @@ class Command(BaseCommand):
     def live(self, world: World) -> None:
         """A trickle of drops until Ctrl-C, so that figures move while somebody looks."""
         console.print(f"\nTouchstone is at [bold]{settings.BASE_URL}[/]. Sign in as one of:")
+        roles = dict(DEMO_PEOPLE)
         for name, password in self.sign_ins:
-            console.print(f"  {name}  {password}", highlight=False)
+            console.print(f"  {name:8} {password}   {roles[name].label}", highlight=False)
         console.print("Live drops arrive every few seconds. Ctrl-C stops everything.")
         stop = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
-        feed = LiveWorld(world, state_file=self.home / "live.json", events_per_minute=LIVE_EVENTS_PER_MIN)
+        feed = LiveWorld(world, events_per_minute=LIVE_EVENTS_PER_MIN, tick_s=LIVE_EVERY_S, state=self.home / "live.json")
         while not stop.wait(LIVE_EVERY_S):
             for dataset, filename, content in feed.drops(datetime.now(UTC)):
                 put(content, dataset=dataset, filename=filename)
+            feed.save()
 
 
 def put(content: bytes, *, dataset: str, filename: str) -> None:
