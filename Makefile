@@ -79,4 +79,4 @@ $(DEV): requirements-dev.lock
 install-lock:
 	@sh deploy/venv.sh $(VENV)
 	@echo "Installing $(LOCK) …"
-	@$(PY) -m pip install --quiet --disable-pip-version-check --no-input --require-hashes --no-deps -r $(LOCK)
+	@$(PY) -m pip install --quiet --quiet --disable-pip-version-check --no-input --require-hashes --no-deps -r $(LOCK)
