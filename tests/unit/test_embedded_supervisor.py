@@ -62,6 +62,11 @@ def spawn(home: Home, code: str, name: str = "program") -> dict[str, float]:
     return known
 
 
+def wait_for_end(program: Program) -> None:
+    assert program.child is not None
+    program.child.wait()
+
+
 def test_a_port_in_use_is_said_before_anything_starts(home: Home) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
@@ -91,22 +96,20 @@ def test_a_program_that_keeps_ending_starts_again_with_growing_patience(home: Ho
     program = Program("short", [sys.executable, "-c", "raise SystemExit(3)"])
     supervisor.programs = [program]
     supervisor._launch(program)
-    child = program.child
-    assert child is not None
-    child.wait()
+    wait_for_end(program)
     supervisor._keep_running(program)
     assert "short ended with code 3; again in 1 s" in said.getvalue()
-    assert program.child is None
+    supervisor._keep_running(program)
+    assert not program.known, "it was started again before its time"
     program.again_at = 0
     supervisor._keep_running(program)
-    assert program.child is not None
-    program.child.wait()
+    wait_for_end(program)
     supervisor._keep_running(program)
     assert "again in 2 s" in said.getvalue()
     program.again_at = 0
     supervisor._keep_running(program)
+    wait_for_end(program)
     program.started_at -= 3600  # a long life
-    program.child.wait()
     supervisor._keep_running(program)
     assert "again in 0 s" in said.getvalue()
     processes.end(program.known, ())
