@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Protocol
 
 from django.utils import timezone
 
 from catalog.domain.contract import Contract
-from catalog.models import DataProduct
 from catalog.registry import PromiseState
 from catalog.selectors import contracts_current
 from pipeline.models import DatasetState
 from pipeline.selectors import dataset_states
+
+
+class Product(Protocol):
+    """What is asked of a data product here."""
+
+    pk: int
+    key: str
 
 
 def max_age_s(contract: Contract) -> int | None:
@@ -20,7 +27,7 @@ def max_age_s(contract: Contract) -> int | None:
     return contract.kpi.cadence_s if contract.kpi else contract.sla.freshness_s
 
 
-def promise_states(products: Iterable[DataProduct]) -> Mapping[int, PromiseState]:
+def promise_states(products: Iterable[Product]) -> Mapping[int, PromiseState]:
     """The state of each product that has datasets with a promise: late when one of them is. Two queries."""
     now = timezone.now()
     states = dataset_states()
