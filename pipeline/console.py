@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from datetime import datetime
 
@@ -107,8 +108,14 @@ def print_explanation(dataset: str, *, engine: str | None) -> None:
             console.print(shown, highlight=False, soft_wrap=True, markup=False)
 
 
+def quiet() -> None:
+    """Keep log lines out of a screen that a person watches; the services write theirs to HOME/log."""
+    logging.getLogger().setLevel(logging.WARNING)
+
+
 def wait_until_idle(*, as_of: datetime | None = None, timeout_s: float = 3600) -> None:
     """Show progress until no run is under way and no due work waits."""
+    quiet()
     deadline = time.monotonic() + timeout_s
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:

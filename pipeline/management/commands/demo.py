@@ -20,14 +20,14 @@ from rich.table import Table
 
 from catalog.services import contracts_sync
 from controlplane.accounts.services import DEMO_PEOPLE, demo_users_ensure
-from pipeline.console import console, wait_until_idle
+from pipeline.console import console, quiet, wait_until_idle
 from pipeline.demo.live import LiveWorld
 from pipeline.demo.world import World
 from pipeline.domain.code import ROOT
 from pipeline.models import Drop, DropState, QuarantinedRow, SilverReject, Step
 from pipeline.selectors_kpi import kpi_readings
 
-LIVE_EVERY_S = 2.0
+LIVE_EVERY_S = 2
 LIVE_EVENTS_PER_MIN = 600
 # The order in which a company's systems are connected: what others refer to comes first.
 FIRST = ("suppliers", "carriers", "promotions", "channels", "fx_rates", "products", "customers")
@@ -43,6 +43,7 @@ class Command(BaseCommand):
         parser.add_argument("--orders-per-day", type=int, default=200)
 
     def handle(self, *_: Any, **options: Any) -> None:
+        quiet()
         started = time.monotonic()
         self.home = Path(settings.HOME) / "demo"
         self.home.mkdir(parents=True, exist_ok=True)
