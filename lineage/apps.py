@@ -5,4 +5,4 @@ class LineageConfig(AppConfig):
     name = "lineage"
 
     def ready(self) -> None:
-        from lineage import handlers  # noqa: F401  (registers the outbox topics and the tickers)
+        from lineage import handlers, panels  # noqa: F401  (outbox topics, tickers; sidebar, search, picture)
