@@ -16,13 +16,13 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
-from prometheus_client import Counter, Histogram
 
 from catalog.domain.contract import Contract
 from catalog.selectors import contracts_current
 from controlplane.lake import services as lake
 from controlplane.lake.errors import LakeError, LeaseHeld
-from controlplane.telemetry import context
+from controlplane.telemetry import context, metrics
+from controlplane.telemetry.failpoints import failpoint
 from pipeline.domain.dag import Dag
 from pipeline.errors import GateBlocked
 from pipeline.models import BronzeFile, DatasetState, Reason, Run, RunState, Step, StepState, Work, WorkKind
@@ -32,12 +32,13 @@ from pipeline.services.planning import release, run_advance, step_dispatch
 
 log = structlog.get_logger(__name__)
 
-STEPS = Counter("touchstone_steps_total", "Steps by end state", ["dataset", "state"])
-STEP_SECONDS = Histogram(
-    "touchstone_step_duration_seconds", "Duration of a step", ["dataset"], buckets=(0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 120)
+STEPS = metrics.counter("steps_total", "Steps by end state", "dataset", "state")
+STEP_SECONDS = metrics.histogram(
+    "step_duration_seconds", "Duration of a step", "dataset", buckets=(0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 120)
 )
 
 MAX_ATTEMPTS = 4
+MAX_DEATHS = 8  # attempts of a step whose workers died: it is what kills them
 SILENT_S = 12  # a running step whose lease is gone for so long lost its worker
 LEASE_TTL_S = 10
 HOLD_BASE_S, HOLD_MAX_S = 15, 3600
@@ -45,7 +46,7 @@ HOLD_BASE_S, HOLD_MAX_S = 15, 3600
 
 @dataclass
 class Outcome:
-    """What a refresh did. ``touched``: column → values that changed; ``intervals``: changed (key, from, to) of a dimension.
+    """What a refresh did. ``touched``: column → values that changed, of the columns that follow from the work alone.
 
     ``apply`` functions run inside the finishing transaction, so that their rows appear together with the step's success.
     """
@@ -58,7 +59,6 @@ class Outcome:
     written: Any = None
     touched: dict[str, list[str]] = field(default_factory=dict)
     changed: bool = False
-    intervals: dict[str, Any] | None = None
     sql: str = ""
     bronze_files: list[BronzeFile] = field(default_factory=list)
     null_ratios: dict[str, float] = field(default_factory=dict)
@@ -91,6 +91,11 @@ class StepContext:
         finally:
             self.timings[name] = round(self.timings.get(name, 0.0) + time.perf_counter() - started, 4)
 
+    def before_commit(self) -> None:
+        """Called right before a table's commit: only the holder of the lease may go on."""
+        lake.check(self.lease)
+        failpoint("step.before_commit", self.step.dataset)
+
     def commit_metadata(self) -> dict[str, str]:
         """Written into the Delta commit, so that a table version names what made it."""
         return {
@@ -117,11 +122,12 @@ def step_run(*, step_id: int) -> StepState | None:
             with lake.lease(f"{step.layer}/{step.dataset}", holder=f"{step.uuid}/{step.attempts}", ttl_s=LEASE_TTL_S) as lease:
                 state = _carry_out(step, lease)
         except LeaseHeld:
-            return _give_back(step)
+            _give_back(step)
+            return None
         except Exception as error:  # every failure becomes a state that a person can see; the worker lives on
             state = _fail(step, error)
-        STEPS.labels(dataset=step.dataset, state=state).inc()
-        STEP_SECONDS.labels(dataset=step.dataset).observe(time.perf_counter() - started)
+        STEPS.inc(dataset=step.dataset, state=state)
+        STEP_SECONDS.observe(time.perf_counter() - started, dataset=step.dataset)
         return state
 
 
@@ -148,8 +154,11 @@ def _carry_out(step: Step, lease: Any) -> StepState:
             dataset=step.dataset, defaults={"layer": step.layer, "started_at": timezone.now()}
         )
         events.emit_start(ctx)
+    failpoint("step.started", step.dataset)
     outcome = silver.refresh(ctx) if ctx.contract.layer == "silver" else gold.refresh(ctx)
+    failpoint("step.before_finish", step.dataset)
     _finish(ctx, outcome)
+    failpoint("step.after_finish", step.dataset)
     return StepState.SUCCEEDED
 
 
@@ -163,6 +172,7 @@ def _finish(ctx: StepContext, outcome: Outcome) -> None:
         run = Run.objects.select_for_update().get(pk=step.run_id)
         lake.keep(ctx.lease)  # a worker that was presumed dead must not finish what another one took over
         _save_success(ctx, outcome)
+        failpoint("step.inside_finish", step.dataset)
         Work.objects.filter(pk__in=[one.pk for one in ctx.work]).delete()
         work_announce(ctx, outcome)
         events.emit_complete(ctx, outcome)
@@ -202,9 +212,22 @@ def _save_success(ctx: StepContext, outcome: Outcome) -> None:
 
 
 def work_announce(ctx: StepContext, outcome: Outcome) -> None:
-    """Tell every dataset that reads this one what has changed; within this run where it has a step there."""
-    if not outcome.changed:
-        return
+    """Tell every dataset that reads this one what was replaced; within this run where it has a step there."""
+    if outcome.changed:
+        _announce(ctx, touched=outcome.touched, intervals=None, whole=True)
+
+
+@transaction.atomic
+def work_announce_ahead(ctx: StepContext, *, touched: dict[str, list[str]], intervals: dict[str, Any] | None) -> None:
+    """Tell those downstream, before the commit, what only a comparison with the former table can show.
+
+    After the commit the difference is gone: a worker that dies between commit and finish, and one that takes its step over and
+    finds nothing changed, would leave them stale. Told in vain, they compute once too often.
+    """
+    _announce(ctx, touched=touched, intervals=intervals, whole=False)
+
+
+def _announce(ctx: StepContext, *, touched: dict[str, list[str]], intervals: dict[str, Any] | None, whole: bool) -> None:
     in_run = set(ctx.run.steps.filter(state=StepState.WAITING).values_list("dataset", flat=True))
     made: list[Work] = []
     for consumer in ctx.contracts.values():
@@ -219,12 +242,13 @@ def work_announce(ctx: StepContext, outcome: Outcome) -> None:
                 "correlation_id": ctx.run.correlation_id,
             }
             if one.dimension is not None:
-                if outcome.intervals:
-                    made.append(Work(kind=WorkKind.INTERVALS, payload=outcome.intervals, **common))
+                if intervals:
+                    made.append(Work(kind=WorkKind.INTERVALS, payload=intervals, **common))
             elif consumer.partition is None:  # a whole table follows every change of what it reads
-                made.append(Work(kind=WorkKind.PARTITIONS, payload={"all": True}, **common))
-            elif one.trigger is not None and outcome.touched.get(one.trigger):
-                payload = {one.trigger: outcome.touched[one.trigger]}
+                if whole:
+                    made.append(Work(kind=WorkKind.PARTITIONS, payload={"all": True}, **common))
+            elif one.trigger is not None and touched.get(one.trigger):
+                payload = {one.trigger: touched[one.trigger]}
                 made.append(Work(kind=WorkKind.TOUCHED, payload=payload, **common))
     Work.objects.bulk_create(made)
 
@@ -276,6 +300,8 @@ def _message(error: Exception) -> str:
     """The error without values of the data: engines quote the cell that broke them."""
     if isinstance(error, GateBlocked | LakeError):
         return str(error)[:2000]
+    if isinstance(error, AttributeError | NameError | ImportError | TypeError):  # they speak of the code, not of the data
+        return f"{type(error).__name__}: {error}"[:500]
     first = str(error).strip().splitlines()[0] if str(error).strip() else ""
     quoted = min((first.find(mark) for mark in "'\"" if mark in first), default=-1)
     return f"{type(error).__name__}: {first[:quoted] if quoted >= 0 else first}"[:500]
