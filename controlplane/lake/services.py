@@ -85,8 +85,8 @@ def _store(root: str) -> ObjectStore:
     return open_store(root)
 
 
-def table_exists(table: str) -> bool:
-    return tables.table_exists(config(), table)
+def table_exists(table: str, *, at: LakeConfig | None = None) -> bool:
+    return tables.table_exists(at or config(), table)
 
 
 def table_version(table: str) -> int:
@@ -103,9 +103,9 @@ def table_schema(table: str) -> pa.Schema:
     return tables.table_schema(config(), table)
 
 
-def table_partitions(table: str) -> list[str]:
+def table_partitions(table: str, *, at: LakeConfig | None = None) -> list[str]:
     """The table's partition values as text, sorted."""
-    return tables.partitions(config(), table)
+    return tables.partitions(at or config(), table)
 
 
 def last_commit(table: str) -> Commit:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -68,17 +69,10 @@ def last_commit(config: LakeConfig, table: str) -> Commit:
     """The newest version with the metadata given to ``write``; TableNotFound."""
     handle = delta.table_open(config, table)
     entry: dict[str, Any] = dict(handle.history(1)[0])
-    own = {
-        "timestamp",
-        "operation",
-        "operationParameters",
-        "operationMetrics",
-        "engineInfo",
-        "clientVersion",
-        "version",
-        "readVersion",
-    }
-    return Commit(int(handle.version()), {key: str(value) for key, value in entry.items() if key not in own})
+    metadata = {key: str(value) for key, value in entry.items() if key not in _COMMIT_FIELDS}
+    if "userMetadata" in entry:  # where Spark keeps it
+        metadata |= json.loads(entry["userMetadata"])
+    return Commit(int(handle.version()), metadata)
 
 
 def partitions(config: LakeConfig, table: str) -> list[str]:

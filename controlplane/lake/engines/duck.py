@@ -305,11 +305,10 @@ class DuckSession:
                 if not replace:
                     return int(handle.version()), 0, 0
                 options["predicate"] = delta.partition_predicate(partition_by, schema.field(partition_by).type, replace)
-        reader = self._reader(staged, schema)
+        place = handle if handle is not None else self.config.uri(table)
+        source = self.connection.sql(f"SELECT * FROM {staged}").to_arrow_reader(BATCH_ROWS)
         try:
-            write_deltalake(
-                handle if handle is not None else self.config.uri(table), reader, partition_by=partition_by, **options
-            )
+            write_deltalake(place, _shaped(source, schema), partition_by=partition_by, **options)
         except CommitFailedError as error:
             self.handles.pop(table, None)
             raise CommitConflict(f"{table}: another writer committed since it was read") from error
@@ -317,17 +316,20 @@ class DuckSession:
             if handle is None and "already exists" in str(error):
                 raise CommitConflict(f"{table}: another writer created it") from error
             raise
+        finally:
+            source.close()  # a refused commit leaves it open, which bars the connection from other work
         if handle is None:
             handle = self.handles[table] = delta.table_open(self.config, table)
         added = set(handle.file_uris()) - before
         return int(handle.version()), len(added), delta.size_of(handle, added)
 
-    def _reader(self, staged: str, schema: pa.Schema) -> pa.RecordBatchReader:
-        source = self.connection.sql(f"SELECT * FROM {staged}").to_arrow_reader(BATCH_ROWS)
-        wanted = pa.schema([pa.field(f.name, f.type) for f in schema])
-        if source.schema.equals(wanted):
-            return source
-        return pa.RecordBatchReader.from_batches(wanted, (batch.cast(wanted) for batch in source))
+
+def _shaped(source: pa.RecordBatchReader, schema: pa.Schema) -> pa.RecordBatchReader:
+    """The stream in exactly the types of ``schema`` (DuckDB may hand out views of text)."""
+    wanted = pa.schema([pa.field(f.name, f.type) for f in schema])
+    if source.schema.equals(wanted):
+        return source
+    return pa.RecordBatchReader.from_batches(wanted, (batch.cast(wanted) for batch in source))
 
 
 def _arrow_type(name: str) -> pa.DataType:

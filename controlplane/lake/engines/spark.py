@@ -248,7 +248,9 @@ class SparkLakeSession:
             frame = frame.coalesce(1)
         elif partition_by is not None:
             frame = frame.repartition(partition_by)
-        return frame.sortWithinPartitions(*sort_by) if sort_by else frame
+        if not sort_by:
+            return frame
+        return frame.sortWithinPartitions(*([partition_by] if partition_by else []), *sort_by)
 
 
 def _connect(remote: str) -> SparkSession:
