@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import secrets
 import shutil
@@ -172,7 +173,7 @@ class RemoteStore:
 
     def open(self, key: str) -> IO[bytes]:
         try:
-            return obstore.open_reader(self._store, clean_key(key))  # type: ignore[return-value]
+            return io.BufferedReader(_Raw(obstore.open_reader(self._store, clean_key(key))), 2**20)
         except (BaseError, OSError) as error:
             raise _fault(key, error) from error
 
@@ -206,6 +207,30 @@ class RemoteStore:
 
     def uri(self, key: str) -> str:
         return f"{self.root}/{quote(clean_key(key))}"
+
+
+class _Raw(io.RawIOBase):
+    """obstore's reader as a file of the standard library."""
+
+    def __init__(self, source: Any) -> None:
+        self._source = source
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = bytes(self._source.read(len(buffer)))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return int(self._source.seek(offset, whence))
+
+    def tell(self) -> int:
+        return int(self._source.tell())
 
 
 def _fault(key: str, error: Exception) -> StoreError:

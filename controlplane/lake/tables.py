@@ -151,8 +151,9 @@ def _compact(handle: DeltaTable) -> tuple[int, int]:
 
 def _vacuum(config: LakeConfig, handle: DeltaTable, table: str, retention: timedelta, held: leases.Lease) -> int:
     hours = math.ceil(retention.total_seconds() / 3600)
-    # The log's clean-up reads its age limit from the table.
-    delta.properties_set(handle, {"delta.logRetentionDuration": f"interval {hours} hours"}, table)
+    # The log's clean-up and the checkpoint (which forgets files that were removed) read their age limits from the table.
+    limits = ("delta.logRetentionDuration", "delta.deletedFileRetentionDuration")
+    delta.properties_set(handle, {name: f"interval {hours} hours" for name in limits}, table)
     # A vacuum commits twice even when it finds nothing, so look first.
     unneeded = handle.vacuum(hours, dry_run=True, enforce_retention_duration=False, full=True)
     if not unneeded:
