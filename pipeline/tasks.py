@@ -55,14 +55,14 @@ def maintain(*, dataset: str) -> str | None:
 
 def tick_landing() -> None:
     """See what the landing folder holds."""
-    from pipeline.services.landing import landing_scan
+    from pipeline.services.landing_folder import landing_scan
 
     landing_scan()
 
 
 def tick_runs() -> None:
     """Catch what was lost: steps without a worker, drops without a check, work without a run."""
-    from pipeline.services.landing import drops_recheck
+    from pipeline.services.landing_folder import drops_recheck
     from pipeline.services.planning import sweep
     from pipeline.services.steps import steps_reap
 

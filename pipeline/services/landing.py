@@ -8,7 +8,7 @@ import os
 import re
 import uuid
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -49,7 +49,7 @@ def drop_receive(*, dataset: str, filename: str, content: bytes, source: str, re
     contract_of(dataset)
     watermarks.admit(size_bytes=len(content))
     identity = uuid.uuid4().hex
-    spool = Path(settings.LANDING_DIR) / ".spool" / f"{identity}_{safe_filename(filename)}"
+    spool = spool_path(dataset, identity=identity, filename=filename)
     spool.parent.mkdir(parents=True, exist_ok=True)
     with spool.open("wb") as file:
         file.write(content)
@@ -59,6 +59,7 @@ def drop_receive(*, dataset: str, filename: str, content: bytes, source: str, re
         dataset=dataset,
         filename=filename,
         spool=spool,
+        size_bytes=len(content),
         source=source,
         received_by=received_by,
         identity=identity,
@@ -66,8 +67,15 @@ def drop_receive(*, dataset: str, filename: str, content: bytes, source: str, re
     return drop_check(drop_id=drop.pk)
 
 
-def drop_register(*, dataset: str, filename: str, spool: Path, source: str, received_by: str, identity: str) -> Drop:
-    """Record that bytes have arrived at ``spool``; the same ``identity`` twice is one drop."""
+def spool_path(dataset: str, *, identity: str, filename: str) -> Path:
+    """Where the bytes of a drop wait for their check: out of the sender's reach, and telling whose they are."""
+    return Path(settings.LANDING_DIR) / ".spool" / dataset / f"{identity}_{safe_filename(filename)}"
+
+
+def drop_register(
+    *, dataset: str, filename: str, spool: Path, size_bytes: int, source: str, received_by: str, identity: str
+) -> Drop:
+    """Record that bytes have arrived, to be found at ``spool``; the same ``identity`` twice is one drop."""
     drop, _ = Drop.objects.get_or_create(
         identity=identity,
         defaults={
@@ -76,7 +84,7 @@ def drop_register(*, dataset: str, filename: str, spool: Path, source: str, rece
             "source": source,
             "received_by": received_by,
             "spool_path": str(spool),
-            "size_bytes": spool.stat().st_size,
+            "size_bytes": size_bytes,
             "correlation_id": context.correlation_id() or uuid.uuid4().hex,
         },
     )
@@ -94,6 +102,8 @@ def drop_check(*, drop_id: int) -> Drop:
         return drop
     with context.bind(correlation_id=drop.correlation_id):
         spool = Path(drop.spool_path)
+        if not spool.exists():
+            return drop  # taken a moment ago, the rename comes with the commit; the sweep looks again
         content = spool.read_bytes()
         sha256 = hashlib.sha256(content).hexdigest()
         contract = contract_of(drop.dataset)
@@ -173,7 +183,7 @@ def _finish(
     drop.checked_at = timezone.now()
     drop.save(update_fields=["state", "sha256", "bronze_file", "rows", "faults", "kept_uri", "checked_at"])
     transaction.on_commit(lambda: _forget_spool(drop))
-    watermarks.DROPS.labels(dataset=drop.dataset, state=state).inc()
+    watermarks.DROPS.inc(dataset=drop.dataset, state=state)
     log.info(
         "drop checked",
         drop=str(drop.uuid),
@@ -186,6 +196,11 @@ def _finish(
     return drop
 
 
+def drop_refuse(*, drop: Drop, faults: list[Fault]) -> Drop:
+    """Refuse a drop of which no bytes are left to keep."""
+    return _finish(drop, state=DropState.REFUSED, sha256="", faults=[fault.as_dict() for fault in faults])
+
+
 def _forget_spool(drop: Drop) -> None:
     spool = Path(drop.spool_path)
     if drop.state == DropState.REFUSED and drop.source == "folder":
@@ -195,14 +210,14 @@ def _forget_spool(drop: Drop) -> None:
 
 def _hand_back(drop: Drop, spool: Path) -> None:
     """Put a refused file where its sender looks for it, with the reasons beside it."""
-    folder = spool.parent / ".refused"
-    folder.mkdir(exist_ok=True)
+    folder = Path(settings.LANDING_DIR) / drop.dataset / ".refused"
+    folder.mkdir(parents=True, exist_ok=True)
     reasons = "".join(f"{fault['place']}: {fault['reason']} {fault['mend']}\n" for fault in drop.faults)
-    (folder / f"{spool.name}.faults.txt").write_text(
+    (folder / f"{drop.filename}.faults.txt").write_text(
         f"drop {drop.uuid} refused {drop.checked_at:%Y-%m-%dT%H:%M:%SZ}\n{reasons}"
     )
     if spool.exists():
-        spool.replace(folder / spool.name)
+        spool.replace(folder / drop.filename)
 
 
 def bronze_key(contract: Contract, *, logical_id: str, received_at: datetime) -> str:
@@ -245,76 +260,3 @@ def decoded_uri(file: BronzeFile, contract: Contract) -> str:
             spool.unlink()
         store.put_once(key, parquet_bytes(decoded))
     return store.uri(key)
-
-
-RECHECK_AFTER_S = 60
-
-
-def drops_recheck() -> int:
-    """Have drops checked again whose check was lost with its process. Returns how many."""
-    late = timezone.now() - timedelta(seconds=RECHECK_AFTER_S)
-    found = 0
-    for drop in Drop.objects.filter(state=DropState.LANDED, received_at__lt=late).order_by("pk")[:200]:
-        if not Path(drop.spool_path).exists():
-            _finish(drop, state=DropState.REFUSED, sha256="", faults=[GONE.as_dict()])
-            continue
-        slot = int(timezone.now().timestamp() // RECHECK_AFTER_S)
-        with transaction.atomic():
-            outbox.send_task(
-                task="pipeline.tasks.check_drops",
-                kwargs={"drop_ids": [drop.pk]},
-                queue="landing",
-                key=f"recheck:{drop.pk}:{slot}",
-            )
-        found += 1
-    return found
-
-
-GONE = Fault("file", "it was taken away before it was checked", "Send it again.")
-
-# --- the landing folder --------------------------------------------------------------------------------------------
-
-CHECKED_AT_ONCE = 25  # drops per task: a task a drop would cost more than the check
-SETTLED_S = 0.3  # a file still being written changes within this time; writers that rename into place need no wait
-
-
-def landing_scan() -> int:
-    """Register every complete file under LANDING_DIR/<dataset>/ and have it checked. Returns how many were new.
-
-    A writer renames its file into place, or writes names ending in ``.part``/``.tmp`` or starting with a dot until done.
-    Files stay with their sender while a watermark is passed.
-    """
-    root = Path(settings.LANDING_DIR)
-    found = [(folder.name, path) for folder in _folders(root) for path in sorted(folder.iterdir()) if _settled(path)]
-    if not found or not watermarks.open_for(size_bytes=max(path.stat().st_size for _, path in found)):
-        return 0
-    identified = {_identity(dataset, path): (dataset, path) for dataset, path in found}
-    known = set(Drop.objects.filter(identity__in=identified).values_list("identity", flat=True))
-    fresh = [(identity, *identified[identity]) for identity in identified if identity not in known]
-    for start in range(0, len(fresh), CHECKED_AT_ONCE):
-        _register(fresh[start : start + CHECKED_AT_ONCE])
-    return len(fresh)
-
-
-def _folders(root: Path) -> list[Path]:
-    return sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")) if root.is_dir() else []
-
-
-def _settled(path: Path) -> bool:
-    if path.name.startswith(".") or path.suffix in {".part", ".tmp"} or not path.is_file():
-        return False
-    return timezone.now().timestamp() - path.stat().st_mtime >= SETTLED_S
-
-
-def _identity(dataset: str, path: Path) -> str:
-    stat = path.stat()
-    return hashlib.sha256(f"{dataset}/{stat.st_ino}:{stat.st_mtime_ns}:{stat.st_size}:{path.name}".encode()).hexdigest()
-
-
-@transaction.atomic
-def _register(files: list[tuple[str, str, Path]]) -> None:
-    drops = [
-        drop_register(dataset=dataset, filename=path.name, spool=path, source="folder", received_by="", identity=identity)
-        for identity, dataset, path in files
-    ]
-    outbox.send_task(task="pipeline.tasks.check_drops", kwargs={"drop_ids": [drop.pk for drop in drops]}, queue="landing")

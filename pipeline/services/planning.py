@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import structlog
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import Sum
 from django.utils import timezone
 
@@ -18,7 +18,7 @@ from catalog.selectors import contracts_current
 from controlplane.outbox import services as outbox
 from pipeline.domain.code import code_version
 from pipeline.domain.dag import Dag
-from pipeline.models import DatasetState, Reason, Run, RunState, Step, StepState, Work, WorkKind
+from pipeline.models import Reason, Run, RunState, Step, StepState, Work, WorkKind
 from pipeline.selectors import EVERYTHING, dataset_states, stopped_scopes
 from pipeline.selectors_promises import max_age_s
 from pipeline.services import events
@@ -26,6 +26,7 @@ from pipeline.services import events
 log = structlog.get_logger(__name__)
 
 PLANNER_LOCK = 0x70_6C_61_6E  # advisory lock: one planner at a time
+SOON_S = 0.3  # a wake-up may come a little before its time
 DEADLINE_SHARE = 0.7  # of its allowed age, after which a published dataset is refreshed anyway
 TERMINAL = {StepState.SUCCEEDED, StepState.FAILED, StepState.BLOCKED, StepState.SKIPPED}
 
@@ -50,7 +51,7 @@ def run_plan(*, as_of: datetime | None = None, at_once: bool = False, trigger: s
         if not waiting.exists():
             return None
         early_s = 0.0 if at_once else _too_early_s(now)
-        if early_s > 0:
+        if early_s > SOON_S:
             outbox.send_task(task="pipeline.tasks.plan", kwargs={}, queue="pipeline", key=_slot(now, early_s), delay_s=early_s)
             return None
         return _start(contracts, due, now=now, as_of=as_of or now, trigger=trigger)
@@ -137,7 +138,8 @@ def _claim(run: Run, due: Iterable[str]) -> set[str]:
         if row["bytes"] <= budget:
             mine.update(run=run)
             continue
-        chosen, taken = [], 0
+        chosen: list[int] = []
+        taken = 0
         for pk, size in mine.order_by("id").values_list("id", "bronze_file__size_bytes"):
             if chosen and taken + size > budget:
                 break
@@ -173,7 +175,8 @@ def run_advance(run: Run, *, dag: Dag) -> None:
         failed = [other.dataset for other in above if other.state in (StepState.FAILED, StepState.BLOCKED)]
         if failed:
             _close(step, StepState.BLOCKED, error=f"needs {', '.join(sorted(failed))}, which failed")
-            Work.objects.filter(run=run, dataset=dataset).update(run=None)
+            for work in Work.objects.filter(run=run, dataset=dataset):
+                release(work)
         elif dataset not in with_work:
             _close(step, StepState.SKIPPED)
         else:
@@ -211,12 +214,11 @@ def _end(run: Run, steps: list[Step]) -> None:
 
 def release(work: Work) -> None:
     """Give work back to the queue; a file that is queued a second time already is enough."""
-    again = Work.objects.filter(dataset=work.dataset, kind=WorkKind.FILE, bronze_file=work.bronze_file, run__isnull=True)
-    if work.kind == WorkKind.FILE and again.exists():
-        work.delete()
-        return
-    work.run = None
-    work.save(update_fields=["run"])
+    try:
+        with transaction.atomic():
+            Work.objects.filter(pk=work.pk).update(run=None)
+    except IntegrityError:
+        work.delete()  # somebody asked for a replay of this file meanwhile
 
 
 def sweep(*, now: datetime) -> Run | None:
