@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from catalog.domain.contract import Contract
 from catalog.selectors import contracts_current
+from controlplane.ui import formats
 from pipeline.models import (
     BronzeFile,
     DatasetState,
@@ -180,7 +181,7 @@ def run_totals(runs: Sequence[Run]) -> list[RunTotals]:
     }
     found = []
     for run in runs:
-        row = dict(sums.get(run.pk, {}))
+        row: dict[str, Any] = dict(sums.get(run.pk, {}))
         row.pop("run_id", None)
         found.append(RunTotals(run=run, **row))
     return found
@@ -313,8 +314,8 @@ def reject_rules(dataset: str = "", limit: int = 12) -> list[tuple[str, int]]:
     where, values = ("AND dataset = %s", [dataset]) if dataset else ("", [])
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT rule, count(*) FROM (SELECT rules FROM silver_rejects WHERE state = 'open' {where} LIMIT {COUNT_LIMIT}) AS held,"  # noqa: S608
-            " unnest(held.rules) AS rule GROUP BY rule ORDER BY count(*) DESC, rule LIMIT %s",
+            f"SELECT rule, count(*) FROM (SELECT rules FROM silver_rejects WHERE state = 'open' {where}"  # noqa: S608
+            f" LIMIT {COUNT_LIMIT}) AS held, unnest(held.rules) AS rule GROUP BY rule ORDER BY count(*) DESC, rule LIMIT %s",
             [*values, limit],
         )
         return list(cursor.fetchall())
@@ -382,7 +383,7 @@ class Budget:
 
     @property
     def words(self) -> str:
-        return f"{self.share} % of the budget used"
+        return f"{self.share} % of the way to the limit"
 
 
 NEAR_SHARE = 80
@@ -390,15 +391,14 @@ NEAR_SHARE = 80
 
 def budget(mark: Any) -> Budget:
     """A reading of ``services.watermarks`` for the page. Free space counts down to its floor, a queue up to its ceiling."""
-    counts_down = mark.unit == "MB"
-    if counts_down:
+    if mark.unit == "MB":
         share = min(100, round(100 * mark.limit / mark.used)) if mark.used > 0 else 100
-        limit = f"refused below {mark.limit:,.0f} {mark.unit}"
+        now, limit = formats.bytes_size(mark.used * 2**20), f"refused below {formats.bytes_size(mark.limit * 2**20)}"
     else:
         share = min(100, round(100 * mark.used / mark.limit)) if mark.limit else 100
-        limit = f"refused from {mark.limit:,.0f} {mark.unit}"
+        now, limit = f"{mark.used:,.0f} {mark.unit}", f"refused from {mark.limit:,.0f} {mark.unit}"
     state = "over" if mark.passed else "near" if share >= NEAR_SHARE else "within"
-    return Budget(mark.name, mark.title, f"{mark.used:,.0f} {mark.unit}", limit, share, state, mark.status, mark.mend)
+    return Budget(mark.name, mark.title, now, limit, share, state, mark.status, mark.mend)
 
 
 @dataclass(frozen=True)

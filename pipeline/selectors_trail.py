@@ -113,6 +113,16 @@ class Trail:
         return [one for one in self.datasets if one.layer == "silver"]
 
     @property
+    def brought(self) -> list[TrailDataset]:
+        """Silver datasets with raw files behind them, most rows first."""
+        return sorted((one for one in self.silver if one.files_total), key=lambda one: -one.rows_total)
+
+    @property
+    def unused(self) -> list[TrailDataset]:
+        """Silver datasets of which no accepted row of a file was read."""
+        return [one for one in self.silver if not one.files_total]
+
+    @property
     def files_total(self) -> int:
         return sum(one.files_total for one in self.silver)
 
@@ -160,7 +170,7 @@ def trail(*, key: str, day: date, at: datetime | None = None, value_pk: int | No
         contract=contract,
         value=value,
         history=history,
-        datasets=sorted(datasets.values(), key=lambda one: (one.depth, one.dataset)),
+        datasets=sorted(datasets.values(), key=lambda one: (one.layer != "gold", one.depth, one.dataset)),
         sql=sql,
         sql_path=path,
         sql_same=_same(sql, value.step.sql_sha256),

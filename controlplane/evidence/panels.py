@@ -13,7 +13,7 @@ from controlplane.ui import registry
 from controlplane.ui.pages import STAFF_ROLES
 from pipeline import selectors_trail
 
-registry.nav("Evidence", "Where a figure comes from", "evidence", "trace", roles=STAFF_ROLES, order=10)
+registry.nav("Evidence", "Trace a figure", "evidence", "trace", roles=STAFF_ROLES, order=10)
 
 
 @registry.search_provider("kpis", order=20)

@@ -27,7 +27,7 @@ def evidence(request: HttpRequest) -> HttpResponseBase:
         request,
         "evidence/evidence.html",
         {"kpis": selectors_pages.kpis(), "today": selectors_pages.business_today()},
-        title="Where a figure comes from",
+        title="Trace a figure",
     )
 
 
@@ -65,7 +65,7 @@ def _trail_page(request: HttpRequest, key: str, day: date) -> HttpResponseBase:
         "evidence/kpi.html",
         {"trail": found, "contract": contract, "kpi": contract.kpi, "day": day, "at": at, "fault": fault},
         title=contract.kpi.title,
-        crumbs=[("Where a figure comes from", reverse("evidence"))],
+        crumbs=[("Trace a figure", reverse("evidence"))],
         status=400 if fault else 200,
     )
 

@@ -107,7 +107,8 @@ def _oncall(facts: Facts) -> Block:
         rows.append(
             Row("A run is under way", reverse("run", args=[running.run.uuid]), "running", text=text, at=running.run.started_at)
         )
-    answer = f"{len(broken)} thing{'s' if len(broken) != 1 else ''} broken" if broken else "Nothing is broken"
+    trouble = len(broken) + sum(row.state in ("down", "late", "failed") for row in rows[min(len(broken), 6) :])
+    answer = f"{trouble} thing{'s' if trouble != 1 else ''} broken" if trouble else "Nothing is broken"
     return Block("What is broken, since when, and what do I press?", f"{answer}.", rows)
 
 

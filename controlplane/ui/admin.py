@@ -40,7 +40,6 @@ class TouchstoneAdmin(ModelAdmin):  # type: ignore[misc]
     delete_roles: tuple[str, ...] = ()
     csv_fields: tuple[str, ...] = ()
 
-    change_list_template = "ui/change_list.html"
     list_per_page = 50
     show_full_result_count = False
     list_filter_submit = True
