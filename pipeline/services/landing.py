@@ -23,7 +23,7 @@ from controlplane.lake import services as lake
 from controlplane.outbox import services as outbox
 from controlplane.telemetry import context
 from pipeline.domain.decode import Decoded, decode
-from pipeline.errors import DropRefused, Fault
+from pipeline.errors import DropRefused, Fault, UnknownDataset
 from pipeline.models import BronzeFile, Drop, DropState, Reason, Work, WorkKind
 from pipeline.selectors import contract_of
 from pipeline.services import events, watermarks
@@ -106,7 +106,11 @@ def drop_check(*, drop_id: int) -> Drop:
             return drop  # taken a moment ago, the rename comes with the commit; the sweep looks again
         content = spool.read_bytes()
         sha256 = hashlib.sha256(content).hexdigest()
-        contract = contract_of(drop.dataset)
+        try:
+            contract = contract_of(drop.dataset)
+        except UnknownDataset as error:
+            fault = Fault("folder", str(error), "Import its contract, then send the file again.")
+            return _refuse(drop, content=content, sha256=sha256, refusal=DropRefused([fault]))
         known = BronzeFile.objects.filter(dataset=drop.dataset, sha256=sha256).first()
         if known is not None:
             return _finish(drop, state=DropState.DUPLICATE, sha256=sha256, bronze_file=known)
