@@ -34,7 +34,7 @@ def landing_scan() -> int:
     """
     root = Path(settings.LANDING_DIR)
     found = [(folder.name, path) for folder in _folders(root) for path in sorted(folder.iterdir()) if _settled(path)]
-    if not found or not watermarks.open_for(size_bytes=max(path.stat().st_size for _, path in found)):
+    if not found or not watermarks.open_for(size_bytes=0):
         return 0
     for start in range(0, len(found), CHECKED_AT_ONCE):
         _take(found[start : start + CHECKED_AT_ONCE])
@@ -46,9 +46,12 @@ def _folders(root: Path) -> list[Path]:
 
 
 def _settled(path: Path) -> bool:
-    if path.name.startswith(".") or path.suffix in {".part", ".tmp"} or not path.is_file():
+    if path.name.startswith(".") or path.suffix in {".part", ".tmp"}:
         return False
-    return time.time() - path.stat().st_mtime >= SETTLED_S
+    try:
+        return path.is_file() and time.time() - path.stat().st_mtime >= SETTLED_S
+    except FileNotFoundError:  # its sender took it back
+        return False
 
 
 @transaction.atomic
@@ -56,7 +59,10 @@ def _take(files: list[tuple[str, Path]]) -> None:
     """Rows first, then the renames, then the commit: whatever is cut off in between is found by the next scan or sweep."""
     drops = []
     for dataset, path in files:
-        stat = path.stat()
+        try:
+            stat = path.stat()
+        except FileNotFoundError:
+            continue
         identity = hashlib.sha256(f"{dataset}/{stat.st_ino}:{stat.st_mtime_ns}:{stat.st_size}:{path.name}".encode()).hexdigest()
         spool = spool_path(dataset, identity=identity, filename=path.name)
         drops.append(_registered(dataset, path.name, spool, size_bytes=stat.st_size, identity=identity))
