@@ -384,3 +384,15 @@ def test_a_big_result_stays_within_the_memory_of_a_session(tmp_path: Path) -> No
             "silver/big", sql, schema=schema, partition_by="bucket", replace=None, sort_by=["bucket", "text"]
         )
     assert written.rows == 1_000_000
+
+
+def test_a_lake_below_a_path_with_a_space_and_a_percent_sign_is_read_as_it_was_written(tmp_path: Path) -> None:
+    place = LakeConfig(root=str(tmp_path / "a b%20c" / "lake"), temp=tmp_path / "tmp", memory_mb=128, threads=1)
+    schema = pa.schema([pa.field("d", pa.date32()), pa.field("v", pa.int64())])
+    with DuckEngine(place).session() as session:
+        session.write(
+            "silver/t", "SELECT DATE '2026-11-20' AS d, CAST(1 AS BIGINT) AS v", schema=schema, partition_by="d", replace=None
+        )
+    with DuckEngine(place).session() as session:
+        session.register_table("t", "silver/t", where="d IN (DATE '2026-11-20')")
+        assert session.fetch("SELECT t.v AS v FROM t")["v"].to_pylist() == [1]

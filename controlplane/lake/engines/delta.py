@@ -132,6 +132,19 @@ def properties_set(handle: DeltaTable, properties: Mapping[str, str], table: str
             raise CommitConflict(f"{table}: another writer committed") from error
 
 
+def data_files(config: LakeConfig, handle: DeltaTable, table: str) -> list[str]:
+    """Addresses of the snapshot's files, as a reader opens them.
+
+    delta-rs percent-encodes the folder that the table lies in (a space becomes %20) but not what lies below it.
+    """
+    uris = list(handle.file_uris())
+    if not config.is_local:
+        return uris
+    depth = len(handle.metadata().partition_columns) + 1
+    root = config.uri(table)
+    return [f"{root}/{'/'.join(uri.split('/')[-depth:])}" for uri in uris]
+
+
 def size_of(handle: DeltaTable, uris: set[str]) -> int:
     """Bytes of these files of the snapshot."""
     if not uris:

@@ -86,7 +86,7 @@ class DuckSession:
         own = delta.arrow_schema(handle)
         columns = list(handle.metadata().partition_columns)
         partition = own.field(columns[0]) if columns else None
-        uris = list(handle.file_uris())
+        uris = delta.data_files(self.config, handle, table)
         if where is not None:
             uris = self._prune(uris, partition, where, table)
         self._view(name, uris, schema or own, partition=partition, present=own, handle=handle)
