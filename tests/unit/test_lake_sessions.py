@@ -15,6 +15,7 @@ from deltalake import DeltaTable, write_deltalake
 
 from controlplane.lake import tables
 from controlplane.lake.engines.base import Engine, LakeConfig
+from controlplane.lake.engines.duck import DuckEngine
 from controlplane.lake.errors import CommitConflict, LakeError, PartitionMismatch, SchemaMismatch, SnapshotGone, TableNotFound
 from tests.lake_support import duck_config
 
