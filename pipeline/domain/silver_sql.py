@@ -64,9 +64,8 @@ def _build(_sha256: str, contract: Contract, business_zone: str) -> SilverSql:
     )
     names = list(contract.field_names)
     partition = _partition(contract, business_zone)
-    columns = tuple(
-        [*names, *([partition["column"]] if partition and partition["column"] not in names else []), BRONZE_FILE, BRONZE_ROW]
-    )
+    placed = (partition["column"],) if partition and partition["column"] not in names else ()
+    columns = (*names, *placed, BRONZE_FILE, BRONZE_ROW)
     key_text = " || '|' || ".join(f"CAST(i.{name} AS VARCHAR)" for name in contract.key)
     values = {
         "fields": [_field(contract, one) for one in contract.fields],
@@ -76,6 +75,7 @@ def _build(_sha256: str, contract: Contract, business_zone: str) -> SilverSql:
         "names": names,
         "partition": partition,
         "columns": columns,
+        "key": list(contract.key),
         "key_text": key_text,
         "dedup_key": dedup_key(contract),
         "order_by": contract.order_by,

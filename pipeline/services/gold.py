@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from catalog.domain.contract import Contract
 from controlplane.lake import services as lake
+from controlplane.telemetry.failpoints import failpoint
 from pipeline.domain import scope
 from pipeline.domain.code import ROOT
 from pipeline.domain.silver_sql import silver_schema
@@ -19,7 +20,7 @@ from pipeline.errors import GateBlocked
 from pipeline.models import WorkKind
 from pipeline.services import serving
 from pipeline.services.silver import partition_values, table_properties
-from pipeline.services.steps import Outcome, StepContext, table_of
+from pipeline.services.steps import Outcome, StepContext, table_of, work_announce_ahead
 from quality import services as quality
 from quality.domain import gate
 
@@ -74,7 +75,9 @@ def _refresh_batch(ctx: StepContext, sql: str, outputs: list[str] | None, outcom
             measured = session.fetch(gate.gate_sql(contract, table="candidate")).to_pylist()[0]
             _judge(ctx, outcome, measured)
         with ctx.phase("touch"):
-            _note_touched(session, ctx, outputs, outcome)
+            _announce_changes(session, ctx, outputs)
+            if contract.partition is not None and outputs is not None:
+                outcome.touched.setdefault(contract.partition.column, []).extend(outputs)
         with ctx.phase("write"):
             part = contract.partition
             columns = ", ".join(f"c.{name}" for name in gold_schema(contract).names)
@@ -86,8 +89,9 @@ def _refresh_batch(ctx: StepContext, sql: str, outputs: list[str] | None, outcom
                 replace=partition_values(contract, outputs) if part and outputs is not None else None,
                 properties=table_properties(contract),
                 metadata=ctx.commit_metadata(),
-                before_commit=lambda: lake.check(ctx.lease),
+                before_commit=ctx.before_commit,
             )
+            failpoint("step.after_commit", contract.dataset)
             outcome.rows_out += measured["row_count"]
         if contract.serve:
             published = session.fetch(f"SELECT {columns} FROM candidate AS c")
@@ -230,12 +234,10 @@ def _search(contract: Contract, near: list[str], key: str, time: str, keys: list
     return set(hit["place"].to_pylist())
 
 
-def _note_touched(session: Any, ctx: StepContext, outputs: list[str] | None, outcome: Outcome) -> None:
-    """What changed, for those downstream: partition values, values of announced date columns, intervals of a dimension."""
+def _announce_changes(session: Any, ctx: StepContext, outputs: list[str] | None) -> None:
+    """Tell those downstream what the candidate changes: values of announced date columns, intervals of a dimension."""
     contract = ctx.contract
     part = contract.partition
-    if part is not None and outputs is not None:
-        outcome.touched.setdefault(part.column, []).extend(outputs)
     others = [column for column in contract.touches if part is None or column != part.column]
     is_dimension = any(
         one.dimension and one.dataset == contract.dataset for other in ctx.contracts.values() for one in other.inputs
@@ -244,14 +246,17 @@ def _note_touched(session: Any, ctx: StepContext, outputs: list[str] | None, out
         return
     where = scope.predicate(part, outputs) if part is not None and outputs is not None else None
     session.register_table("former", table_of(contract), where=where, schema=gold_schema(contract))
-    if is_dimension:
-        _note_intervals(session, contract, outcome)
+    intervals = _changed_intervals(session, contract) if is_dimension else None
+    touched: dict[str, list[str]] = {}
     for column in others:
         session_sql = _changed_sql(contract, [*contract.key, column])
         values = session.fetch(
             f"SELECT DISTINCT CAST(x.{column} AS VARCHAR) AS v FROM ({session_sql}) AS x WHERE x.{column} IS NOT NULL"
         )
-        outcome.touched.setdefault(column, []).extend(values["v"].to_pylist())
+        if values.num_rows:
+            touched[column] = sorted(values["v"].to_pylist())
+    if touched or intervals:
+        work_announce_ahead(ctx, touched=touched, intervals=intervals)
 
 
 def _changed_sql(contract: Contract, wanted: list[str]) -> str:
@@ -268,28 +273,22 @@ def _changed_sql(contract: Contract, wanted: list[str]) -> str:
     )
 
 
-def _note_intervals(session: Any, contract: Contract, outcome: Outcome) -> None:
+def _changed_intervals(session: Any, contract: Contract) -> dict[str, Any] | None:
+    """Keys of a dimension and the spans of time in which they read differently now: payload of interval work."""
     key = contract.key[0]
     changed = session.fetch(
         f"SELECT DISTINCT x.{key} AS k, x.valid_from AS low, x.valid_to AS high"
         f" FROM ({_changed_sql(contract, [key, 'valid_from', 'valid_to'])}) AS x"
     ).to_pylist()
     if not changed:
-        return
+        return None
     lows = [row["low"] for row in changed]
     highs = [row["high"] for row in changed]
-    low = None if None in lows else min(lows).isoformat()
-    high = None if None in highs else max(highs).isoformat()
-    before = outcome.intervals or {"span": [low, high], "keys": []}
-    span = [_wider(before["span"][0], low, min), _wider(before["span"][1], high, max)]
-    keys = before["keys"]
-    if keys is not None:
-        keys = keys + [[row["k"], _iso(row["low"]), _iso(row["high"])] for row in changed]
-    outcome.intervals = {"span": span, "keys": keys if keys is not None and len(keys) <= INTERVALS_LISTED else None}
-
-
-def _wider(one: str | None, other: str | None, pick: Any) -> str | None:
-    return None if one is None or other is None else pick(one, other)
+    span = [None if None in lows else min(lows).isoformat(), None if None in highs else max(highs).isoformat()]
+    keys = (
+        sorted([row["k"], _iso(row["low"]), _iso(row["high"])] for row in changed) if len(changed) <= INTERVALS_LISTED else None
+    )
+    return {"span": span, "keys": keys}
 
 
 def _iso(value: Any) -> str | None:

@@ -11,10 +11,13 @@ from typing import Any
 import pyarrow as pa
 from django.conf import settings
 from django.db import connection
+from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Trim
 from django.utils import timezone
 
 from catalog.domain.contract import Contract
 from controlplane.lake import services as lake
+from controlplane.telemetry.failpoints import failpoint
 from pipeline.domain import scope
 from pipeline.domain.decode import UNKNOWN, decoded_schema
 from pipeline.domain.silver_sql import SilverSql, silver_schema, silver_sql
@@ -66,6 +69,9 @@ def refresh(ctx: StepContext) -> Outcome:
         if replaced:
             with ctx.phase("merge"):
                 outcome.written = _merge(session, ctx, sql, replaced)
+                failpoint("step.after_commit", contract.dataset)
+                if places.num_rows:
+                    places = session.fetch(sql["winners"])
             outcome.changed = True
         reference_keys = {ref: _keys(session, ref) for ref in _referenced_fields(ctx)} if replaced else {}
     if contract.partition:
@@ -128,15 +134,16 @@ def _merge(session: Any, ctx: StepContext, sql: SilverSql, replaced: list[str]) 
     schema = silver_schema(contract)
     where = scope.predicate(part, replaced) if part else None
     session.register_table("present", table_of(contract), where=where, schema=schema)
+    session.create("merged_rows", sql["merged"])
     return session.write(
         table_of(contract),
-        sql["merged"],
+        f"SELECT {', '.join(f'm.{name}' for name in sql.columns)} FROM merged_rows AS m",
         schema=schema,
         partition_by=part.column if part else None,
         replace=partition_values(contract, replaced) if part else None,
         properties=table_properties(contract),
         metadata=ctx.commit_metadata(),
-        before_commit=lambda: lake.check(ctx.lease),
+        before_commit=ctx.before_commit,
     )
 
 
@@ -243,7 +250,7 @@ def held_rows_save(
         )
         for row in rejected.to_pylist()
     ]
-    unknowns = []
+    unknowns: list[QuarantinedRow] = []
     for row in quarantined.to_pylist():
         held = json.loads(row.pop(UNKNOWN))
         common = _held(ctx, by_logical_id, row, now)
@@ -324,13 +331,10 @@ def _wake_waiting_rejects(ctx: StepContext, keys: dict[str, list[str]]) -> None:
         for name, (dataset, key) in consumer.references.items():
             if dataset != ctx.contract.dataset or not keys.get(key):
                 continue
-            source = consumer.field(name).name
             waiting = SilverReject.objects.filter(
-                dataset=consumer.dataset,
-                state=HeldState.OPEN,
-                rules__contains=[f"reference:{name}"],
-                **{f"record__{source}__in": keys[key]},
-            )
+                dataset=consumer.dataset, state=HeldState.OPEN, rules__contains=[f"reference:{name}"]
+            ).annotate(wanted=Trim(KeyTextTransform(name, "record")))  # records hold the text as it was sent
+            waiting = waiting.filter(wanted__in=keys[key])
             rows: dict[int, list[int]] = defaultdict(list)
             for file_pk, row in waiting.values_list("bronze_file_id", "row"):
                 rows[file_pk].append(row)

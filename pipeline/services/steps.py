@@ -142,9 +142,11 @@ def _claim(step_id: int) -> Step | None:
     return Step.objects.select_related("run").get(pk=step_id)
 
 
-def _carry_out(step: Step, lease: Any) -> StepState:
+def _carry_out(step: Step, lease: Any) -> StepState | None:
     from pipeline.services import gold, silver
 
+    if not Step.objects.filter(pk=step.pk, state=StepState.RUNNING, attempts=step.attempts).exists():
+        return None  # it was done while we waited for the lease
     contracts = contracts_current()
     work = list(Work.objects.filter(run=step.run, dataset=step.dataset).select_related("bronze_file").order_by("id"))
     ctx = StepContext(step=step, run=step.run, contract=contracts[step.dataset], contracts=contracts, work=work, lease=lease)

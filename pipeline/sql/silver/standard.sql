@@ -67,6 +67,14 @@ SELECT DISTINCT digest({{ key_text }}) AS key_digest, CAST(i.{{ partition.column
 FROM incoming AS i
 {%- endif %}
 
+-- name: winners
+-- Where the row of each incoming key lies after the merge: an older update that came late does not move it.
+{%- if partition %}
+SELECT DISTINCT digest({{ key_text }}) AS key_digest, CAST(i.{{ partition.column }} AS VARCHAR) AS place
+FROM merged_rows AS i
+WHERE EXISTS (SELECT 1 FROM incoming AS n WHERE {% for name in key %}n.{{ name }} = i.{{ name }}{{ ' AND ' if not loop.last }}{% endfor %})
+{%- endif %}
+
 -- name: counts
 SELECT i._bronze_file, {% if partition %}CAST(i.{{ partition.column }} AS VARCHAR){% else %}''{% endif %} AS place, COUNT(*) AS row_count
 FROM incoming AS i
