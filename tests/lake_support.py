@@ -64,7 +64,8 @@ class Pair:
         found = self.both(f"SELECT {expression} AS x, {order} AS o FROM {table} ORDER BY {order}", **params)
         spark = self.sessions["spark"].fetch(f"SELECT {expression} AS x FROM {table}", params=params)
         assert kind(found.schema.field("x").type) == kind(spark.schema.field("x").type)
-        return found.column("x").to_pylist()
+        result: list[Any] = found.column("x").to_pylist()
+        return result
 
 
 def values(table: pa.Table) -> list[tuple[Any, ...]]:

@@ -1,8 +1,9 @@
 """Leases in PostgreSQL: one writer per resource, and readers that removal waits for.
 
-Every decision is one statement on the database's clock, committed at once: leases are refused inside a transaction, where others
-could not see them. A holder that dies loses its lease after ``ttl_s``; one that lives on after losing it is stopped by ``check``
-(fencing), and at the latest by the table itself, which refuses a commit on a version that is not the newest.
+Every decision is one statement on the database's clock, committed at once: leases are refused inside a transaction,
+where others could not see them. A holder that dies loses its lease after ``ttl_s``; one that lives on after losing it
+is stopped by ``check`` (fencing), and at the latest by the table itself, which refuses a commit on a version that is
+not the newest.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 from django.db import Error, connection, transaction
@@ -72,7 +74,7 @@ class Lease:
     ttl_s: float
     lost: threading.Event = field(default_factory=threading.Event)
 
-    def parameters(self) -> dict[str, object]:
+    def parameters(self) -> dict[str, Any]:
         return {"resource": self.resource, "holder": self.holder, "fencing": self.fencing, "ttl_s": self.ttl_s}
 
 
@@ -157,7 +159,7 @@ def _renew(held: Lease) -> bool:
     return renewed
 
 
-def _execute(sql: str, parameters: dict[str, object]) -> int:
+def _execute(sql: str, parameters: dict[str, Any]) -> int:
     with transaction.atomic(durable=True), connection.cursor() as cursor:
         cursor.execute(sql, parameters)
         return int(cursor.rowcount)

@@ -46,7 +46,9 @@ class ObjectStore(Protocol):
 
 
 def open_store(root: str) -> ObjectStore:
-    """The store under ``root``: a folder, or ``s3://…``, ``az://…``, ``abfss://…``, ``gs://…`` (credentials from the environment)."""
+    """The store under ``root``: a folder, or ``s3://…``, ``az://…``, ``abfss://…``, ``gs://…`` (credentials from the
+    environment).
+    """
     return RemoteStore(root) if "://" in root else LocalStore(Path(root))
 
 
@@ -153,7 +155,7 @@ class RemoteStore:
         if root.startswith(("file:", "memory:")):
             self._store: Any = from_url(root)
         else:
-            self._store = from_url(root, client_options=options, retry_config=RETRIES)  # type: ignore[arg-type]
+            self._store = from_url(root, client_options=options, retry_config=RETRIES)  # type: ignore[call-overload]
 
     def put_once(self, key: str, data: bytes | Path) -> bool:
         try:

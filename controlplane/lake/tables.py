@@ -1,4 +1,5 @@
 """Lake tables as wholes: what there is, what it holds, and its upkeep."""
+# ruff: noqa: S608 - names go into SQL through identifier() or check_name(), values through literal()
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ from .errors import CommitConflict
 
 # What Delta itself writes into a commit.
 _COMMIT_FIELDS = {
-    "timestamp", "operation", "operationParameters", "operationMetrics", "engineInfo", "clientVersion", "version", "readVersion",
+    "timestamp", "operation", "operationParameters", "operationMetrics", "engineInfo", "clientVersion", "version",
+    "readVersion",
     "isolationLevel", "isBlindAppend", "userMetadata", "txnId", "userId", "userName", "notebook", "clusterId",
 }  # fmt: skip
 COMPACT_TARGET_BYTES = 64 * 2**20
@@ -97,7 +99,8 @@ def content_hash(config: LakeConfig, table: str, columns: Sequence[str] | None =
             f"coalesce(length({_text(name, schema)})::VARCHAR || ':' || {_text(name, schema)}, 'N') || ';'" for name in names
         )
         rows = session.connection.execute(
-            f"SELECT count(*), coalesce(sum(md5_number_lower({parts})), 0), coalesce(sum(md5_number_upper({parts})), 0) FROM content"
+            "SELECT count(*), coalesce(sum(md5_number_lower(r)), 0), coalesce(sum(md5_number_upper(r)), 0) "
+            f"FROM (SELECT {parts} AS r FROM content)"
         ).fetchall()
     shape = ",".join(f"{name}:{schema.field(name).type}" for name in names)
     return hashlib.sha256(f"{shape}|{rows[0][0]}|{rows[0][1]}|{rows[0][2]}".encode()).hexdigest()
@@ -121,8 +124,9 @@ def maintain(
 ) -> Maintained:
     """Merge small files, remove files and log entries that no version younger than ``retention`` needs, write a checkpoint.
 
-    Works under the table's write lease (LeaseHeld when a writer is busy: come again) and waits for readers that began before; a reader
-    that begins meanwhile opens a snapshot that stays. TableNotFound; CommitConflict when a writer without lease got between.
+    Works under the table's write lease (LeaseHeld when a writer is busy: come again) and waits for readers that began
+    before; a reader that begins meanwhile opens a snapshot that stays. TableNotFound; CommitConflict when a writer
+    without lease got between.
     """
     with leases.lease(table, holder=holder) as held:
         handle = delta.table_open(config, table)
@@ -153,7 +157,7 @@ def _vacuum(config: LakeConfig, handle: DeltaTable, table: str, retention: timed
     hours = math.ceil(retention.total_seconds() / 3600)
     # The log's clean-up and the checkpoint (which forgets files that were removed) read their age limits from the table.
     limits = ("delta.logRetentionDuration", "delta.deletedFileRetentionDuration")
-    delta.properties_set(handle, {name: f"interval {hours} hours" for name in limits}, table)
+    delta.properties_set(handle, dict.fromkeys(limits, f"interval {hours} hours"), table)
     # A vacuum commits twice even when it finds nothing, so look first.
     unneeded = handle.vacuum(hours, dry_run=True, enforce_retention_duration=False, full=True)
     if not unneeded:

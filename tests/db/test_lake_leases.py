@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -24,13 +24,10 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def test_a_second_holder_is_refused_and_told_who_holds_it() -> None:
-    with (
-        leases.lease("silver/orders", holder="worker-1"),
-        pytest.raises(LeaseHeld, match="silver/orders is leased by worker-1") as caught,
-    ):  # noqa: SIM117
-        with leases.lease("silver/orders", holder="worker-2"):
-            pytest.fail("two holders")
-    assert caught.value.holder == "worker-1"
+    with leases.lease("silver/orders", holder="worker-1"):
+        with pytest.raises(LeaseHeld, match="silver/orders is leased by worker-1") as caught:
+            leases.lease("silver/orders", holder="worker-2").__enter__()
+        assert caught.value.holder == "worker-1"
 
 
 def test_a_holder_does_not_get_its_own_lease_twice() -> None:
@@ -167,14 +164,14 @@ def test_a_dead_reader_does_not_block_for_ever() -> None:
             assert leases.wait_for_readers(held, timeout_s=0)
 
 
-# --- upkeep -----------------------------------------------------------------------------------------------------------------------------
+# --- upkeep ----
 
 SCHEMA = pa.schema([("day", pa.string()), ("n", pa.int64())])
 CONFIG_TABLE = "silver/t"
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[DuckEngine]:
+def engine(tmp_path: Path) -> DuckEngine:
     engine = DuckEngine(duck_config(tmp_path))
     for number in range(5):
         with engine.session() as session:
@@ -186,7 +183,7 @@ def engine(tmp_path: Path) -> Iterator[DuckEngine]:
                 partition_by="day",
                 replace=["a", "b"] if number else None,
             )
-    yield engine
+    return engine
 
 
 def parquet_files(engine: DuckEngine) -> list[Path]:
@@ -282,7 +279,7 @@ def test_a_writer_that_waits_its_turn_loses_nothing_to_upkeep(engine: DuckEngine
                                 schema=SCHEMA,
                                 partition_by="day",
                                 replace=["a"],
-                                before_commit=lambda held=held: leases.check(held),
+                                before_commit=partial(leases.check, held),
                             )
                         break
                     except LeaseHeld:

@@ -1,4 +1,5 @@
 """The allow-list names what is not portable, with its line."""
+# ruff: noqa: E501 - a statement or a table of values is read on one line
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
 """Every construct of the allow-list gives the same rows on DuckDB and on Spark (Sail)."""
+# ruff: noqa: E501 - a statement or a table of values is read on one line
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
 """Column lineage: direct and indirect inputs, and what an output without source must say."""
+# ruff: noqa: E501 - a statement or a table of values is read on one line
 
 from __future__ import annotations
 

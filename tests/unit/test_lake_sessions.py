@@ -1,4 +1,5 @@
 """Sessions of both engines over real Delta tables and Parquet files."""
+# ruff: noqa: E501 - a statement or a table of values is read on one line
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
 """Object stores: write-once, whole or not at all, clear errors; the local one and obstore's."""
+# ruff: noqa: E501 - a statement or a table of values is read on one line
 
 from __future__ import annotations
 
@@ -98,7 +99,7 @@ def test_a_write_that_breaks_off_leaves_no_object(tmp_path: Path, monkeypatch: p
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(stores.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(StoreError, match=r"a/x\.csv: cannot be written: No space left on device"):
         store.put_once("a/x.csv", b"half")
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

@@ -20,7 +20,9 @@ _NAME = re.compile(r"^[a-z_][a-z0-9_]*$")
 
 @dataclass(frozen=True)
 class LakeConfig:
-    """Where the lake is and what one session may use. ``root``: a local folder or an object-store URL without trailing slash."""
+    """Where the lake is and what one session may use. ``root``: a local folder or an object-store URL without trailing
+    slash.
+    """
 
     root: str
     temp: Path
@@ -54,7 +56,8 @@ class Written:
 class Session(Protocol):
     """One unit of work on an engine. Names are visible to the SQL of this session only."""
 
-    engine: EngineName
+    @property
+    def engine(self) -> EngineName: ...
 
     def register_files(self, name: str, uris: Sequence[str], schema: pa.Schema) -> None: ...
 
@@ -87,7 +90,8 @@ class Session(Protocol):
 class Engine(Protocol):
     """A factory of sessions."""
 
-    name: EngineName
+    @property
+    def name(self) -> EngineName: ...
 
     def session(self) -> AbstractContextManager[Session]: ...
 
@@ -105,22 +109,28 @@ def identifier(name: str) -> str:
 
 
 def lossless(found: pa.DataType, wanted: pa.DataType) -> bool:
-    """Whether a value of type ``found`` keeps its value as ``wanted``, whatever it is (overflow is checked when it happens)."""
+    """Whether a value of type ``found`` stays what it is as ``wanted`` (an overflow is noticed when it happens)."""
     if found == wanted or pa.types.is_null(found):
         return True
-    whole = pa.types.is_integer(found) or (pa.types.is_decimal(found) and found.scale == 0)
-    if pa.types.is_integer(wanted):
-        return whole
-    if pa.types.is_decimal(wanted):
-        return whole or (pa.types.is_decimal(found) and found.scale <= wanted.scale)
-    if pa.types.is_floating(wanted):
-        return pa.types.is_floating(found)
-    texts = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
-    if any(test(wanted) for test in texts):
-        return any(test(found) for test in texts)
-    if pa.types.is_timestamp(wanted):
-        return pa.types.is_timestamp(found) and (found.tz is None) == (wanted.tz is None)
-    return False
+    source, target = _family(found), _family(wanted)
+    if source == "decimal" and found.scale == 0:
+        source = "integer"
+    if target == "decimal":
+        return source == "integer" or (source == "decimal" and bool(found.scale <= wanted.scale))
+    return target is not None and source == target
+
+
+def _family(kind: pa.DataType) -> str | None:
+    """Types between which only the width or the layout differs."""
+    tests = {
+        "integer": (pa.types.is_integer,),
+        "decimal": (pa.types.is_decimal,),
+        "float": (pa.types.is_floating,),
+        "text": (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view),
+        "instant": (lambda one: pa.types.is_timestamp(one) and one.tz is not None,),
+        "local time": (lambda one: pa.types.is_timestamp(one) and one.tz is None,),
+    }
+    return next((name for name, any_of in tests.items() if any(test(kind) for test in any_of)), None)
 
 
 def check_columns(found: pa.Schema, wanted: pa.Schema, table: str) -> None:

@@ -104,7 +104,9 @@ def table_create(
 
 
 def columns_add(handle: DeltaTable, schema: pa.Schema, table: str) -> list[str]:
-    """Add the nullable columns that ``schema`` has and the table lacks. SchemaMismatch when a type differs. Returns their names."""
+    """Add the nullable columns that ``schema`` has and the table lacks. SchemaMismatch when a type differs. Returns
+    their names.
+    """
     have = arrow_schema(handle)
     for item in schema:
         if item.name in have.names and plain(have.field(item.name).type) != plain(item.type):

@@ -1,4 +1,5 @@
 """DuckDB: one in-memory database per session; it reads Parquet itself, delta-rs says which files and commits."""
+# ruff: noqa: S608 - names go into SQL through identifier() or check_name(), values through literal()
 
 from __future__ import annotations
 
@@ -63,7 +64,7 @@ class DuckSession:
         self.handles.clear()
         self.connection.close()
 
-    # --- reading --------------------------------------------------------------------------------------------------------------------
+    # --- reading ------------------------------------------------------------------------------------------------------
 
     def register_files(self, name: str, uris: Sequence[str], schema: pa.Schema) -> None:
         """Parquet files as a view of exactly ``schema``; a column that a file lacks is NULL there. No files: an empty view."""
@@ -72,8 +73,9 @@ class DuckSession:
     def register_table(self, name: str, table: str, *, where: str | None = None, schema: pa.Schema | None = None) -> int | None:
         """The newest snapshot of a lake table as a view; returns its version (None: there is no table yet).
 
-        ``where`` is a portable predicate over the partition column: files that it excludes are not opened. ``schema`` is the shape of the
-        view: columns the table lacks are NULL; without it the table's own. TableNotFound when there is neither table nor schema.
+        ``where`` is a portable predicate over the partition column: files that it excludes are not opened. ``schema``
+        is the shape of the view: columns the table lacks are NULL; without it the table's own. TableNotFound when
+        there is neither table nor schema.
         """
         handle = delta.table_open_or_none(self.config, table)
         # The first snapshot read is the one that a later write must still find.
@@ -170,7 +172,7 @@ class DuckSession:
         self.connection.register(name, dataset)
         return name, set(dataset.schema.names)
 
-    # --- work -----------------------------------------------------------------------------------------------------------------------
+    # --- work ---------------------------------------------------------------------------------------------------------
 
     def create(self, name: str, sql: str, *, params: Params | None = None) -> None:
         """Materialise a SELECT (portable SQL) as a table of this session."""
@@ -193,7 +195,7 @@ class DuckSession:
                 raise SnapshotGone(str(error).splitlines()[0]) from error
             raise
 
-    # --- writing --------------------------------------------------------------------------------------------------------------------
+    # --- writing ------------------------------------------------------------------------------------------------------
 
     def write(
         self,
@@ -211,9 +213,9 @@ class DuckSession:
     ) -> Written:
         """Replace partitions ``replace`` of ``table`` (None: all of it) by the rows of a SELECT, in one commit.
 
-        Fields of ``schema`` that are not nullable may hold no NULL. ``before_commit`` runs when everything is checked, right before the
-        commit (a lease check). Raises SchemaMismatch, PartitionMismatch, CommitConflict; the table is then unchanged, save that new
-        nullable columns of ``schema`` may have been added.
+        Fields of ``schema`` that are not nullable may hold no NULL. ``before_commit`` runs when everything is checked,
+        right before the commit (a lease check). Raises SchemaMismatch, PartitionMismatch, CommitConflict; the table is
+        then unchanged, save that new nullable columns of ``schema`` may have been added.
         """
         if replace is not None and partition_by is None:
             raise PartitionMismatch(f"{table}: replace needs partition_by")

@@ -1,4 +1,5 @@
 """Spark through Spark Connect: the cluster reads, computes and commits; the client checks, and alters table metadata."""
+# ruff: noqa: S608 - names go into SQL through identifier() or check_name(), values through literal()
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ from . import delta, staging
 from .base import LakeConfig, Params, Written, check_columns, check_name
 
 if TYPE_CHECKING:
-    from pyspark.sql.connect.dataframe import DataFrame
+    from pyspark.sql import DataFrame
     from pyspark.sql.connect.session import SparkSession
 
 # One task writes a result up to this size, so that a small partition stays one file.
@@ -46,7 +47,9 @@ class SparkEngine:
 
 
 class SparkLakeSession:
-    """See ``base.Session``. Table versions are pinned when registered, so a name means the same rows all through the session."""
+    """See ``base.Session``. Table versions are pinned when registered, so a name means the same rows all through the
+    session.
+    """
 
     engine: Literal["spark"] = "spark"
 
@@ -65,7 +68,7 @@ class SparkLakeSession:
         finally:
             staging.remove(self.config, self.id)
 
-    # --- reading --------------------------------------------------------------------------------------------------------------------
+    # --- reading ------------------------------------------------------------------------------------------------------
 
     def register_files(self, name: str, uris: Sequence[str], schema: pa.Schema) -> None:
         """Parquet files as a view of exactly ``schema``; a column that a file lacks is NULL there. No files: an empty view."""
@@ -76,7 +79,9 @@ class SparkLakeSession:
         self._view(name, self.spark.read.schema(columns).parquet(*uris))
 
     def register_table(self, name: str, table: str, *, where: str | None = None, schema: pa.Schema | None = None) -> int | None:
-        """As ``DuckSession.register_table``: the newest snapshot, pinned by its version, cut by a predicate on the partition column."""
+        """As ``DuckSession.register_table``: the newest snapshot, pinned by its version, cut by a predicate on the
+        partition column.
+        """
         handle = delta.table_open_or_none(self.config, table)
         self.handles.setdefault(table, handle)
         if handle is None:
@@ -86,7 +91,7 @@ class SparkLakeSession:
             return None
         version = int(handle.version())
         own = delta.arrow_schema(handle)
-        frame = self.spark.read.format("delta").option("versionAsOf", version).load(self.config.uri(table))
+        frame: DataFrame = self.spark.read.format("delta").option("versionAsOf", version).load(self.config.uri(table))
         if where is not None:
             columns = list(handle.metadata().partition_columns)
             if not columns:
@@ -120,7 +125,7 @@ class SparkLakeSession:
     def _view(self, name: str, frame: DataFrame) -> None:
         frame.createOrReplaceTempView(check_name(name))
 
-    # --- work -----------------------------------------------------------------------------------------------------------------------
+    # --- work ---------------------------------------------------------------------------------------------------------
 
     def create(self, name: str, sql: str, *, params: Params | None = None) -> None:
         """Materialise a SELECT (portable SQL) under a name: the cluster writes it to a staging table, gone with the session."""
@@ -149,7 +154,7 @@ class SparkLakeSession:
                 raise SnapshotGone(text.splitlines()[0]) from error
             raise
 
-    # --- writing --------------------------------------------------------------------------------------------------------------------
+    # --- writing ------------------------------------------------------------------------------------------------------
 
     def write(
         self,
@@ -167,8 +172,8 @@ class SparkLakeSession:
     ) -> Written:
         """As ``DuckSession.write``. The cluster commits; the client makes the table and adds columns (metadata only) before.
 
-        Spark Connect cannot hand the snapshot that was read to the commit, so a foreign commit is looked for right before it; the lease
-        covers the moment between.
+        Spark Connect cannot hand the snapshot that was read to the commit, so a foreign commit is looked for right
+        before it; the lease covers the moment between.
         """
         if replace is not None and partition_by is None:
             raise PartitionMismatch(f"{table}: replace needs partition_by")

@@ -58,7 +58,7 @@ def cast_faults(sql: str, schemas: Mapping[str, Any]) -> Iterator[tuple[int, str
     tree = qualified(sql, schemas)
     for call in [node for node in tree.walk() if macro_name(node)]:
         result = MACROS[macro_name(call) or ""].result
-        typed = exp.cast(exp.Null(), result if result != "DECIMAL" and result != "DECIMAL(28)" else "DECIMAL(28,6)")
+        typed = exp.cast(exp.Null(), "DECIMAL(28,6)" if result in ("DECIMAL", "DECIMAL(28)") else result)
         call.replace(typed)
     annotated = annotate_types(tree, schema=sqlglot_schema(dict(schemas)), dialect=Portable)  # type: ignore[arg-type]
     for cast in annotated.find_all(exp.Cast):

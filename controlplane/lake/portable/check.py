@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from sqlglot import exp
@@ -24,10 +24,12 @@ _ALLOWED: tuple[type[exp.Expr], ...] = (
     exp.Column, exp.Identifier, exp.Literal, exp.Null, exp.Boolean, exp.Paren, exp.Placeholder, exp.Parameter, exp.DataType,
     exp.DataTypeParam, exp.Var,
     # tests
-    exp.And, exp.Or, exp.Not, exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.NullSafeEQ, exp.NullSafeNEQ, exp.In, exp.Between,
+    exp.And, exp.Or, exp.Not, exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.NullSafeEQ, exp.NullSafeNEQ,
+    exp.In, exp.Between,
     exp.Is, exp.Exists, exp.Like, exp.Case, exp.If, exp.StartsWith,
     # numbers and text
-    exp.Add, exp.Sub, exp.Mul, exp.Mod, exp.Neg, exp.Abs, exp.Coalesce, exp.Nullif, exp.Greatest, exp.Least, exp.DPipe, exp.Length,
+    exp.Add, exp.Sub, exp.Mul, exp.Mod, exp.Neg, exp.Abs, exp.Coalesce, exp.Nullif, exp.Greatest, exp.Least, exp.DPipe,
+    exp.Length,
     exp.Substring, exp.Replace, exp.Cast,
     # aggregates and windows
     exp.Count, exp.Sum, exp.Min, exp.Max, exp.LogicalOr, exp.LogicalAnd, exp.Filter, exp.Window, exp.WindowSpec, exp.RowNumber,
@@ -67,8 +69,9 @@ _DAY = re.compile(r"^\d{4}-\d\d-\d\d$")
 def check(sql: str, schemas: Mapping[str, Any] | None = None) -> None:
     """Raise PortableSqlError with every construct outside the portable subset, each as ``line N: what and why``.
 
-    With ``schemas`` (dataset → Arrow schema, or → {column: DuckDB type}) casts are checked by the type of what is cast: allowed are a type
-    to itself, whole number → DECIMAL or DOUBLE, DECIMAL → DECIMAL (rounds half away from zero) or DOUBLE, and NULL to anything.
+    With ``schemas`` (dataset → Arrow schema, or → {column: DuckDB type}) casts are checked by the type of what is
+    cast: allowed are a type to itself, whole number → DECIMAL or DOUBLE, DECIMAL → DECIMAL (rounds half away from
+    zero) or DOUBLE, and NULL to anything.
     """
     tree = parse(sql)
     faults: list[tuple[int, str]] = []
@@ -120,7 +123,7 @@ def _cast(node: exp.Expr) -> Iterator[str]:
     name = kind.this.value if hasattr(kind.this, "value") else str(kind.this)
     operand = node.this
     if name not in _CASTS:
-        yield f"CAST to {kind.sql('duckdb')}: the types are BIGINT, INTEGER, DECIMAL(p,s), DOUBLE, VARCHAR, BOOLEAN, DATE, TIMESTAMPTZ"
+        yield f"CAST to {kind.sql('duckdb')}: the types are {', '.join(sorted(_CASTS))}"
     elif name == "DECIMAL" and len(kind.expressions) != 2:
         yield "CAST to DECIMAL: state precision and scale"
     elif isinstance(operand, exp.Literal) and operand.is_string:
@@ -133,7 +136,10 @@ def _cast(node: exp.Expr) -> Iterator[str]:
 
 def _mul(node: exp.Expr) -> Iterator[str]:
     if not any(_is_small_integer(side) for side in (node.this, node.expression)):
-        yield "decimal * decimal overflows in one engine; use eur(amount, rate) or product(a, b, scale) (* by a whole-number literal is fine)"
+        yield (
+            "decimal * decimal overflows in one engine; use eur(amount, rate) or product(a, b, scale) "
+            "(* by a whole-number literal is fine)"
+        )
 
 
 def _is_small_integer(node: exp.Expr) -> bool:
@@ -243,7 +249,7 @@ def _one_kind_of_number(node: exp.Expr) -> Iterator[str]:
         yield "whole and decimal literals mixed: write the whole ones with a point (1.0)"
 
 
-_SPECIAL = {
+_SPECIAL: dict[type[exp.Expr], Callable[[Any], Iterator[str]]] = {
     exp.In: _in,
     exp.Case: _one_kind_of_number,
     exp.Coalesce: _one_kind_of_number,

@@ -34,8 +34,8 @@ _RANK = {"IDENTITY": 0, "TRANSFORMATION": 1, "AGGREGATION": 2}
 class ColumnInput:
     """One input column of one output column.
 
-    ``type`` DIRECT with ``subtype`` IDENTITY, TRANSFORMATION or AGGREGATION; or INDIRECT with JOIN, GROUP_BY, FILTER, SORT, WINDOW or
-    CONDITIONAL. ``masking``: the input's value cannot be had back from the output.
+    ``type`` DIRECT with ``subtype`` IDENTITY, TRANSFORMATION or AGGREGATION; or INDIRECT with JOIN, GROUP_BY, FILTER,
+    SORT, WINDOW or CONDITIONAL. ``masking``: the input's value cannot be had back from the output.
     """
 
     dataset: str
@@ -86,8 +86,8 @@ class _Kind:
 def column_lineage(sql: str, schemas: Mapping[str, Any]) -> dict[str, ColumnLineage]:
     """Output column → its inputs. ``schemas``: dataset → Arrow schema, or → {column: DuckDB type}.
 
-    Raises PortableSqlError for a table or column that the schemas do not have, and for an output without any source that no comment
-    ``-- constant: column`` declares. Cached by (SQL, schemas).
+    Raises PortableSqlError for a table or column that the schemas do not have, and for an output without any source
+    that no comment ``-- constant: column`` declares. Cached by (SQL, schemas).
     """
     plain = sqlglot_schema(dict(schemas))
     return dict(_cached(sql, json.dumps(plain, sort_keys=True)))
@@ -125,6 +125,10 @@ def _outputs(walk: _Walk, root: Scope, constants: set[str]) -> dict[str, ColumnL
     return found
 
 
+def _selects(expression: exp.Expr) -> list[exp.Expr]:
+    return list(expression.selects) if isinstance(expression, exp.Query) else []
+
+
 class _Walk:
     """Memoised walk over the scopes of one qualified query."""
 
@@ -151,7 +155,7 @@ class _Walk:
             return {}
         if isinstance(expression, exp.Subquery):
             return self.columns(self.scopes[id(expression.unnest())])
-        return {item.alias_or_name: self.inputs(item.unalias(), scope, _Kind()) for item in expression.selects}
+        return {item.alias_or_name: self.inputs(item.unalias(), scope, _Kind()) for item in _selects(expression)}
 
     def rows(self, scope: Scope) -> Inputs:
         """Inputs that decide which rows there are: filters, joins, groups, of this query and of those it reads."""
@@ -181,7 +185,7 @@ class _Walk:
             found |= self.inputs(expression.args["order"], scope, _Kind(INDIRECT, "SORT"))
         return frozenset(found)
 
-    def inputs(self, node: exp.Expr, scope: Scope, kind: _Kind) -> Inputs:
+    def inputs(self, node: exp.Expr, scope: Scope, kind: _Kind) -> Inputs:  # noqa: PLR0911 - one return per kind of node
         """The inputs of one expression, seen as ``kind``."""
         if isinstance(node, exp.Column):
             return self._column(node, scope, kind)

@@ -1,8 +1,8 @@
 """The macros: operations whose spelling or meaning differs between engines, with one body per engine.
 
-In SQL they are called like functions. A body is a template; ``{0}`` is the first argument as the engine's SQL. Bodies are put in as
-text after everything else has been transpiled, so nothing rewrites them. Arguments in ``literals`` must be literals, because
-bodies are made from their values (a zone, a precision).
+In SQL they are called like functions. A body is a template; ``{0}`` is the first argument as the engine's SQL. Bodies
+are put in as text after everything else has been transpiled, so nothing rewrites them. Arguments in ``literals`` must
+be literals, because bodies are made from their values (a zone, a precision).
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ Body = Callable[[Args], str]
 class Macro:
     """One macro.
 
-    ``result`` is the type of the outcome in DuckDB's words; ``masking`` says that the value cannot be had back from the outcome.
-    ``literals`` are the positions of arguments given as literals; a body sees those as raw values (no quotes).
+    ``result`` is the type of the outcome in DuckDB's words; ``masking`` says that the value cannot be had back from
+    the outcome. ``literals`` are the positions of arguments given as literals; a body sees those as raw values (no quotes).
     """
 
     name: str
@@ -72,7 +72,7 @@ _SMALL, _BIG = "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _UPPER = f"translate({{0}}, '{_SMALL}', '{_BIG}')"
 _LOWER = f"translate({{0}}, '{_BIG}', '{_SMALL}')"
 
-# --- text to values -----------------------------------------------------------------------------------------------------------------
+# --- text to values ---------------------------------------------------------------------------------------------------
 
 _DATE = "(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
 _NAIVE = f"^(19|2[0-9])[0-9][0-9]-{_DATE}[T ]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{{1,6}})?"
@@ -159,13 +159,15 @@ _macro(
 _macro(
     "to_number(text)", "DOUBLE",
     "Decimal or scientific text to DOUBLE; NULL for anything else (also 'NaN', 'Infinity').",
-    duckdb="CASE WHEN regexp_matches({0}, '^[+-]?[0-9]+([.][0-9]+)?([eE][+-]?[0-9]{{1,2}})?\\z') THEN TRY_CAST({0} AS DOUBLE) END",
+    duckdb="CASE WHEN regexp_matches({0}, '^[+-]?[0-9]+([.][0-9]+)?([eE][+-]?[0-9]{{1,2}})?\\z') "
+    "THEN TRY_CAST({0} AS DOUBLE) END",
     spark="CASE WHEN {0} RLIKE '^[+-]?[0-9]+([.][0-9]+)?([eE][+-]?[0-9]{{1,2}})?\\\\z' THEN TRY_CAST({0} AS DOUBLE) END",
 )  # fmt: skip
 _macro(
     "to_bool(text)", "BOOLEAN",
     "'true' 't' '1' 'yes' 'y' and 'false' 'f' '0' 'no' 'n' in any case; NULL for anything else.",
-    duckdb=f"CASE WHEN {_LOWER} IN ('true','t','1','yes','y') THEN TRUE WHEN {_LOWER} IN ('false','f','0','no','n') THEN FALSE END",
+    duckdb=f"CASE WHEN {_LOWER} IN ('true','t','1','yes','y') THEN TRUE "
+    f"WHEN {_LOWER} IN ('false','f','0','no','n') THEN FALSE END",
 )  # fmt: skip
 _macro(
     "to_date(text)", "DATE",
@@ -180,7 +182,7 @@ _macro(
     spark="NULLIF(trim(BOTH ' \\t\\n\\r' FROM {0}), '')",
 )  # fmt: skip
 
-# --- days and instants --------------------------------------------------------------------------------------------------------------
+# --- days and instants ------------------------------------------------------------------------------------------------
 
 _macro(
     "business_date(ts, zone)", "DATE", "The day of an instant in `zone`.",
@@ -224,7 +226,7 @@ _macro(
     spark="timestamp_micros(unix_micros({0}) + CAST({1} AS BIGINT) * 1000000)",
 )  # fmt: skip
 
-# --- numbers ------------------------------------------------------------------------------------------------------------------------
+# --- numbers ----------------------------------------------------------------------------------------------------------
 
 _macro(
     "eur(amount, rate)", "DECIMAL(18,2)",
@@ -236,7 +238,8 @@ _macro(
     "Product of two numbers of at most 12 integer digits and 6 decimals, rounded half away from zero to `scale` (0 to "
     "12) decimals.",
     duckdb=lambda a: f"CAST(CAST({a[0]} AS DECIMAL(19,6)) * CAST({a[1]} AS DECIMAL(18,6)) AS DECIMAL(28,{_scale(a[2], 12)}))",
-    spark=lambda a: f"CAST(CAST({a[0]} AS DECIMAL(18,6)) * CAST({a[1]} AS DECIMAL(18,6)) AS DECIMAL(28,{_scale(a[2], 12)}))", literals=(2,),
+    spark=lambda a: f"CAST(CAST({a[0]} AS DECIMAL(18,6)) * CAST({a[1]} AS DECIMAL(18,6)) AS DECIMAL(28,{_scale(a[2], 12)}))",
+    literals=(2,),
 )  # fmt: skip
 
 
@@ -266,7 +269,8 @@ def _ratio(engine: str) -> Body:
             divisor = f"NULLIF(CAST(abs({whole[1]}) * CAST(2 AS DECIMAL(1,0)) AS DECIMAL(38,0)), CAST(0 AS DECIMAL(38,0)))"
             quotient = f"(CAST({doubled} + abs({whole[1]}) AS DECIMAL(38,0)) DIV {divisor})"
             sign = f"(CASE WHEN ({whole[0]} < 0) <> ({whole[1]} < 0) THEN -1 ELSE 1 END)"
-        return f"CAST(CAST({sign} * {quotient} AS DECIMAL(18,0)) * CAST({unit} AS DECIMAL({scale + 1},{scale})) AS DECIMAL(28,{scale}))"
+        units = f"CAST({sign} * {quotient} AS DECIMAL(18,0))"
+        return f"CAST({units} * CAST({unit} AS DECIMAL({scale + 1},{scale})) AS DECIMAL(28,{scale}))"
 
     return body
 
@@ -279,7 +283,7 @@ _macro(
     duckdb=_ratio("duckdb"), spark=_ratio("spark"), literals=(2,),
 )  # fmt: skip
 
-# --- text ---------------------------------------------------------------------------------------------------------------------------
+# --- text -------------------------------------------------------------------------------------------------------------
 
 _CURRENCIES = {
     "EUR": ("EUR", "€"),
