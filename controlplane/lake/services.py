@@ -11,6 +11,7 @@ import pyarrow as pa
 from django.conf import settings
 
 from . import tables
+from .engines import staging
 from .engines.base import Engine, LakeConfig, Session, Written
 from .leases import Lease, alive, check, keep, lease, reading
 from .store import ObjectStore, open_store
@@ -35,6 +36,7 @@ __all__ = [
     "lease",
     "maintain",
     "reading",
+    "staging_remove",
     "store",
     "table_exists",
     "table_partitions",
@@ -73,6 +75,11 @@ def engine(name: str | None = None, *, at: LakeConfig | None = None) -> Engine:
 
         return SparkEngine(place)
     raise ValueError(f"there is no engine {chosen!r}; engines are duckdb and spark")
+
+
+def staging_remove(older_than: timedelta) -> int:
+    """Remove what Spark sessions that were killed left in the lake's staging folder; how many sessions."""
+    return staging.remove_older(config(), older_than.total_seconds())
 
 
 def store() -> ObjectStore:

@@ -398,3 +398,34 @@ def test_a_lake_below_a_path_with_a_space_is_read_as_it_was_written(tmp_path: Pa
     with DuckEngine(place).session() as session:
         session.register_table("t", "silver/t", where="d IN (DATE '2026-11-20')")
         assert session.fetch("SELECT t.v AS v FROM t")["v"].to_pylist() == [1]
+
+
+def test_tables_and_files_behind_urls_are_read_without_extensions_of_duckdb(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from controlplane.lake.engines.duck import DuckEngine, DuckSession
+
+    engine = DuckEngine(duck_config(tmp_path))
+    put(engine, THREE, replace=None)
+    pq.write_table(THREE, tmp_path / "one.parquet")
+    pq.write_table(THREE.drop_columns(["amount"]), tmp_path / "two.parquet")
+    with engine.session() as session:
+        session.register_files("f", [f"file://{tmp_path}/one.parquet", f"file://{tmp_path}/two.parquet"], SCHEMA)
+        assert session.fetch("SELECT count(*) AS c, count(amount) AS a FROM f").to_pylist() == [{"c": 6, "a": 3}]
+    monkeypatch.setattr(DuckSession, "_source", lambda self, uris, _, handle: self._remote_source(uris, handle))
+    found = read(engine, where="order_date IN (DATE '2024-03-30', DATE '2024-04-01')")
+    assert [row["order_id"] for row in found] == ["a", "c"]
+
+
+def test_what_killed_spark_sessions_left_is_removed_when_old(config: LakeConfig) -> None:
+    import os
+
+    from controlplane.lake.engines import staging
+
+    for name, age_s in (("old", 7200), ("new", 0)):
+        folder = Path(config.root, "_staging", name)
+        (folder / "1").mkdir(parents=True)
+        stamp = folder.stat().st_mtime - age_s
+        os.utime(folder, (stamp, stamp))
+    assert staging.remove_older(config, 3600) == 1
+    assert [found.name for found in Path(config.root, "_staging").iterdir()] == ["new"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.fs as pafs
 from deltalake import DeltaTable
@@ -18,15 +19,9 @@ def files_dataset(uris: list[str], handle: DeltaTable | None) -> Any:
         if not columns:
             return handle.to_pyarrow_dataset()
         values = sorted(set(delta.partition_values(uris, columns[0]).values()))
-        return handle.to_pyarrow_dataset(partitions=[(columns[0], "in", values)])
+        return handle.to_pyarrow_dataset(file_pruning_predicate=[(columns[0], "in", values)])
     system, _ = pafs.FileSystem.from_uri(uris[0])
     paths = [pafs.FileSystem.from_uri(uri)[1] for uri in uris]
     parts = [ds.dataset(path, format="parquet", filesystem=system) for path in paths]
-    schema = ds.dataset(parts).schema if len(parts) == 1 else _union([part.schema for part in parts])
+    schema = pa.unify_schemas([part.schema for part in parts])
     return ds.dataset(paths, format="parquet", filesystem=system, schema=schema)
-
-
-def _union(schemas: list[Any]) -> Any:
-    import pyarrow as pa
-
-    return pa.unify_schemas(schemas)
