@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db.models import Count
 from django.utils import timezone
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from controlplane.lake import services as lake
@@ -119,7 +119,7 @@ def wait_until_idle(*, as_of: datetime | None = None, timeout_s: float = 3600) -
     deadline = time.monotonic() + timeout_s
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
-        bars: dict[int, int] = {}
+        bars: dict[int, TaskID] = {}
         quiet_since: float | None = None
         while time.monotonic() < deadline:
             run = Run.objects.filter(state=RunState.RUNNING).first()
@@ -136,7 +136,7 @@ def wait_until_idle(*, as_of: datetime | None = None, timeout_s: float = 3600) -
             _show(progress, bars, Run.objects.get(pk=pk))
 
 
-def _show(progress: Progress, bars: dict[int, int], run: Run) -> None:
+def _show(progress: Progress, bars: dict[int, TaskID], run: Run) -> None:
     steps = list(Step.objects.filter(run=run))
     done = sum(step.state in TERMINAL for step in steps)
     now = [step.dataset for step in steps if step.state == StepState.RUNNING]

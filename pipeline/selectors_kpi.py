@@ -40,7 +40,7 @@ class Freshness:
 
 @dataclass(frozen=True)
 class KpiReading:
-    """A KPI as it stands. ``series``: (business date, value) oldest first; ``change`` against the day before (ratio, or None)."""
+    """A KPI as it stands. ``series``: (business date, value) oldest first; ``change``: ratio to the day before, or None."""
 
     kpi: Kpi
     contract: Contract
@@ -89,7 +89,11 @@ def kpi_readings(now: datetime | None = None) -> list[KpiReading]:
             "last_step__run"
         )
     }
-    return [_reading(contract, values[contract.kpi.key], states.get(contract.dataset), now) for contract in contracts if contract.kpi]
+    return [
+        _reading(contract, values[contract.kpi.key], states.get(contract.dataset), now)
+        for contract in contracts
+        if contract.kpi
+    ]
 
 
 def _trend_start(keys: list[str], today: date) -> date:
@@ -134,7 +138,8 @@ def figures_version() -> str:
     """Changes whenever a published figure or its refresh time does; one query, cheap enough for every request."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT (SELECT max(id) FROM pipeline_kpivalue), (SELECT max(refreshed_at) FROM pipeline_datasetstate WHERE layer = 'gold')"
+            "SELECT (SELECT max(id) FROM pipeline_kpivalue),"
+            " (SELECT max(refreshed_at) FROM pipeline_datasetstate WHERE layer = 'gold')"
         )
         newest, refreshed_at = cursor.fetchone()
     return f"{newest or 0}-{refreshed_at.timestamp() if refreshed_at else 0}"
@@ -176,9 +181,11 @@ def mart_rows(
     ``where``: (column, operator, value) with operators =, >=, <=, in.
     """
     operators = {"=": "{} = %s", ">=": "{} >= %s", "<=": "{} <= %s", "in": "{} = ANY(%s)"}
-    measures = [one.name for one in contract.fields if one.type in ("decimal", "integer", "number") and one.name not in contract.key]
+    measures = [
+        one.name for one in contract.fields if one.type in ("decimal", "integer", "number") and one.name not in contract.key
+    ]
     if group_by:
-        picked = [sql.Identifier(name) for name in group_by]
+        picked: list[sql.Composable] = [sql.Identifier(name) for name in group_by]
         picked += [sql.SQL("sum({}) AS {}").format(sql.Identifier(name), sql.Identifier(name)) for name in measures]
     else:
         picked = [sql.Identifier(name) for name in columns]

@@ -44,18 +44,27 @@ class Decoded:
         return int(self.table.num_rows)
 
 
-def decode(path: Path, contract: Contract, *, logical_id: str, tokens: Callable[[Iterable[str]], list[str]]) -> Decoded:
+def decode(
+    path: Path,
+    contract: Contract,
+    *,
+    logical_id: str,
+    tokens: Callable[[Iterable[str]], list[str]],
+    at_edge: bool = True,
+) -> Decoded:
     """Read a drop against its contract.
 
-    ``tokens`` turns identifiers into their keyed tokens, in order. Raises ``DropRefused`` with every fault found.
+    ``tokens`` turns identifiers into their keyed tokens, in order. Raises ``DropRefused`` with every fault found. ``at_edge`` False:
+    the drop was accepted under an earlier version, so a column that this one requires, or a shape that it asks for, is a matter of
+    each row's rules and no longer of the file.
     """
     source = contract.source
     if source is None:
         raise DropRefused([Fault("contract", f"{contract.dataset} is made by the pipeline, it takes no drops")])
-    raw = _READERS[source.format](path, contract, source)
+    raw = _READERS[source.format](path, contract if at_edge else None, source)
     known = {field.source_name: field.name for field in contract.drop_fields}
     missing = [one.source_name for one in contract.drop_fields if one.required and one.source_name not in raw.column_names]
-    if missing:
+    if missing and at_edge:
         raise DropRefused(
             [
                 Fault("header", f"required column {name} is missing", "Add the column, or change the contract.")
@@ -188,7 +197,7 @@ def _read_json(path: Path, contract: Contract, source: Source) -> pa.Table:
     for place, record in _records(text):
         try:
             validate(record)
-        except fastjsonschema.JsonSchemaException as error:
+        except fastjsonschema.JsonSchemaValueException as error:
             faults.append(Fault(f"{place}, {error.name.removeprefix('data.')}", _rule_text(error), SEND_AGAIN))
             if len(faults) >= MAX_FAULTS:
                 break
@@ -213,7 +222,7 @@ def _structure(schema: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in schema.items() if key != "required"} | ({"properties": parts} if parts else {})
 
 
-def _rule_text(error: fastjsonschema.JsonSchemaException) -> str:
+def _rule_text(error: fastjsonschema.JsonSchemaValueException) -> str:
     """The rule that failed, without the value that failed it."""
     return f"must satisfy {error.rule} {json.dumps(error.rule_definition)}"
 

@@ -1,4 +1,4 @@
-"""Column lineage of a step, read off the SQL that ran and kept, since reading a syntax tree takes much longer than a refresh may."""
+"""Column lineage of a step, read off the SQL that ran, and kept: reading a syntax tree takes longer than a refresh may."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """What the pipeline tells the lineage: OpenLineage events, the same way any outside producer does.
 
-Events are built with the OpenLineage client's classes and leave through its transport into the outbox, in the transaction of the
-step they speak of. Datasets are named ``bronze.orders``, ``silver.orders``, ``gold.fact_order`` in the namespace ``touchstone``;
-where they are stored stands in their facets.
+Events are built with the OpenLineage client's classes and leave through its transport into the outbox, in the transaction of
+the step they speak of. Datasets are named ``bronze.orders``, ``silver.orders``, ``gold.fact_order`` in the namespace
+``touchstone``; where they are stored stands in their facets.
 """
 
 from __future__ import annotations
@@ -297,7 +297,7 @@ def _output(ctx: StepContext, outcome: Outcome) -> base.OutputDataset:
                 for one in outcome.verdicts
             ]
         )
-    statistics = {}
+    statistics: dict[str, base.OutputDatasetFacet] = {}
     if outcome.written:
         statistics["outputStatistics"] = output_statistics_output_dataset.OutputStatisticsOutputDatasetFacet(
             rowCount=outcome.written.rows, size=outcome.written.size_bytes, fileCount=outcome.written.files

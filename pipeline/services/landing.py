@@ -22,6 +22,7 @@ from controlplane.keys import services as keys
 from controlplane.lake import services as lake
 from controlplane.outbox import services as outbox
 from controlplane.telemetry import context
+from controlplane.telemetry.failpoints import failpoint
 from pipeline.domain.decode import Decoded, decode
 from pipeline.errors import DropRefused, Fault, UnknownDataset
 from pipeline.models import BronzeFile, Drop, DropState, Reason, Work, WorkKind
@@ -125,10 +126,15 @@ def drop_check(*, drop_id: int) -> Drop:
 def _accept(drop: Drop, *, contract: Contract, content: bytes, sha256: str, logical_id: str, decoded: Decoded) -> Drop:
     store = lake.store()
     key = bronze_key(contract, logical_id=logical_id, received_at=drop.received_at)
+    failpoint("landing.before_bronze", drop.dataset)
     store.put_once(key, content)  # False: an earlier attempt was killed after this point
+    failpoint("landing.after_bronze", drop.dataset)
     decoded_key = _decoded_key(contract, logical_id)
     store.put_once(decoded_key, parquet_bytes(decoded))
+    failpoint("landing.after_decoded", drop.dataset)
     with transaction.atomic():
+        if (done := _done_by_another(drop)) is not None:
+            return done
         file, made = BronzeFile.objects.get_or_create(
             dataset=drop.dataset,
             sha256=sha256,
@@ -158,7 +164,14 @@ def _accept(drop: Drop, *, contract: Contract, content: bytes, sha256: str, logi
             )
             events.emit_landing(drop, contract, file)
             outbox.send_task(task="pipeline.tasks.plan", kwargs={}, queue="pipeline")
+        failpoint("landing.inside_accept", drop.dataset)
         return _finish(drop, state=DropState.ACCEPTED if made else DropState.DUPLICATE, sha256=sha256, bronze_file=file)
+
+
+def _done_by_another(drop: Drop) -> Drop | None:
+    """The drop as another check of the same drop has finished it meanwhile, else None. Holds the drop's row till the commit."""
+    now = Drop.objects.select_for_update().get(pk=drop.pk)
+    return None if now.state == DropState.LANDED else now
 
 
 def _refuse(drop: Drop, *, content: bytes, sha256: str, refusal: DropRefused) -> Drop:
@@ -169,6 +182,7 @@ def _refuse(drop: Drop, *, content: bytes, sha256: str, refusal: DropRefused) ->
     return _finish(drop, state=DropState.REFUSED, sha256=sha256, faults=faults, kept_uri=store.uri(key))
 
 
+@transaction.atomic
 def _finish(
     drop: Drop,
     *,
@@ -178,6 +192,8 @@ def _finish(
     faults: list[dict[str, str]] | None = None,
     kept_uri: str = "",
 ) -> Drop:
+    if (done := _done_by_another(drop)) is not None:
+        return done
     drop.state = state
     drop.sha256 = sha256
     drop.bronze_file = bronze_file
@@ -206,6 +222,7 @@ def drop_refuse(*, drop: Drop, faults: list[Fault]) -> Drop:
 
 
 def _forget_spool(drop: Drop) -> None:
+    failpoint("landing.after_accept", drop.dataset)
     spool = Path(drop.spool_path)
     if drop.state == DropState.REFUSED and drop.source == "folder":
         _hand_back(drop, spool)
@@ -234,7 +251,7 @@ def _decoded_key(contract: Contract, logical_id: str) -> str:
 
 
 def subject_tokens(values: Iterable[str]) -> list[str]:
-    return keys.tokens(values, kind=SUBJECT)
+    return [token for token in keys.tokens(values, kind=SUBJECT) if token is not None]
 
 
 def parquet_bytes(decoded: Decoded) -> bytes:
@@ -255,11 +272,11 @@ def decoded_uri(file: BronzeFile, contract: Contract) -> str:
     store = lake.store()
     key = _decoded_key(contract, file.logical_id)
     if not store.exists(key):
-        spool = Path(settings.HOME) / "tmp" / f"{file.logical_id}.{os.getpid()}"
+        spool = Path(settings.HOME) / "tmp" / f"{file.logical_id}.{uuid.uuid4().hex}"
         spool.parent.mkdir(parents=True, exist_ok=True)
         spool.write_bytes(store.get(store_key(file.uri)))
         try:
-            decoded = decode(spool, contract, logical_id=file.logical_id, tokens=subject_tokens)
+            decoded = decode(spool, contract, logical_id=file.logical_id, tokens=subject_tokens, at_edge=False)
         finally:
             spool.unlink()
         store.put_once(key, parquet_bytes(decoded))

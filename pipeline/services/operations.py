@@ -37,7 +37,7 @@ def _wake() -> None:
 
 @transaction.atomic
 def bronze_replay(*, files: Iterable[BronzeFile], actor: Actor, reason: str = "") -> int:
-    """Have Bronze files judged and merged again. The tables end as they were when nothing else has changed. Returns how many."""
+    """Have Bronze files judged and merged again; the tables end as they were when nothing else changed. Returns how many."""
     made = 0
     for file in files:
         _, new = Work.objects.get_or_create(

@@ -17,7 +17,6 @@ from django.utils import timezone
 from catalog.domain.contract import Contract
 from catalog.selectors import contracts_current
 from controlplane.lake import services as lake
-from controlplane.lake import tables
 from controlplane.lake.services import LakeConfig
 from pipeline.domain import scope
 from pipeline.domain.dag import Dag
@@ -105,7 +104,7 @@ def _build_gold(
     session: Any, contract: Contract, contracts: dict[str, Contract], *, place: LakeConfig, today: date, as_of: datetime
 ) -> None:
     def listing(one: Contract) -> list[str]:
-        return tables.partitions(place, table_of(one)) if tables.table_exists(place, table_of(one)) else []
+        return lake.table_partitions(table_of(one), at=place) if lake.table_exists(table_of(one), at=place) else []
 
     part = contract.partition
     outputs = None
@@ -157,7 +156,7 @@ def _compare_table(contract: Contract, lakes: list[LakeConfig]) -> TableParity:
     name = table_of(contract)
     rows, hashes = [], []
     for place in lakes:
-        if not tables.table_exists(place, name):
+        if not lake.table_exists(name, at=place):
             rows.append(0)
             hashes.append("")
             continue

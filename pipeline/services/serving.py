@@ -87,7 +87,7 @@ def _csv(rows: pa.Table) -> bytes:
 
 
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Arrow writes a zoned time with a name PostgreSQL does not read; UTC without zone needs the session's zone, which is UTC."""
+    """Arrow names zones in a way PostgreSQL does not read; UTC without zone means the session's zone, which is UTC."""
     if pa.types.is_timestamp(column.type):
         return column.cast(pa.timestamp("us", "UTC")).cast(pa.timestamp("us"))
     return column

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import psutil
 from django.conf import settings
-from prometheus_client import Counter
 
+from controlplane.telemetry import metrics
 from pipeline.errors import Overloaded
 from pipeline.models import Drop, DropState, Work
 
-DROPS = Counter("touchstone_drops_total", "Drops checked at the edge", ["dataset", "state"])
-REFUSALS = Counter("touchstone_overload_total", "Drops turned away because a watermark was passed", ["watermark"])
+DROPS = metrics.counter("drops_total", "Drops checked at the edge", "dataset", "state")
+REFUSALS = metrics.counter("overload_total", "Drops turned away because a watermark was passed", "watermark")
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,6 @@ def admit(*, size_bytes: int) -> None:
     """Raise ``Overloaded`` (507 for disk, 503 otherwise) when a watermark is passed."""
     for mark in readings(size_bytes=size_bytes):
         if mark.passed:
-            REFUSALS.labels(watermark=mark.name).inc()
+            REFUSALS.inc(watermark=mark.name)
             reason = f"{mark.title} is {mark.used:.0f} {mark.unit}, the limit is {mark.limit:.0f}. {mark.mend}"
             raise Overloaded(status=mark.status, reason=reason, retry_after_s=30 if mark.status == 503 else 300)

@@ -50,7 +50,8 @@ def gate_sql(contract: Contract, *, table: str) -> str:
     if contract.key:
         keys = ", ".join(f"d.{name}" for name in contract.key)
         parts.append(
-            f"(SELECT COUNT(*) FROM (SELECT {keys} FROM {table} AS d GROUP BY {keys} HAVING COUNT(*) > 1) AS x) AS duplicate_keys"
+            f"(SELECT COUNT(*) FROM (SELECT {keys} FROM {table} AS d GROUP BY {keys} HAVING COUNT(*) > 1) AS x)"
+            " AS duplicate_keys"
         )
     return f"SELECT {', '.join(parts)} FROM {table} AS c"
 

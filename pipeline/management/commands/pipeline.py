@@ -9,6 +9,8 @@ from datetime import date, timedelta
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db.models import QuerySet
+from django.db.models import QuerySet
 from django.utils.dateparse import parse_datetime
 
 from pipeline import console
@@ -137,6 +139,7 @@ class Command(BaseCommand):
 
     def reprocess(self, options: dict[str, Any]) -> None:
         model = QuarantinedRow if options["quarantine"] else SilverReject
+        rows: QuerySet[SilverReject] | QuerySet[QuarantinedRow]
         rows = model.objects.filter(dataset=options["dataset"]).exclude(state=HeldState.RESOLVED)
         if options["rule"]:
             rows = rows.filter(rules__contains=[options["rule"]])
