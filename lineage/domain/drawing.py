@@ -19,7 +19,9 @@ _layout = threading.Lock()
 WIDTH, HEIGHT = 208, 46
 JOB_WIDTH, JOB_HEIGHT = 176, 38
 MARGIN = 12
-LABEL_CHARS, JOB_CHARS = 28, 24
+# The picture shrinks to the width of the page, but not below this, where its letters would be too small: then it scrolls.
+LEAST_SCALE = 0.72
+LABEL_CHARS, JOB_CHARS = 27, 21
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ def draw(boxes: Sequence[Box], lines: Sequence[tuple[str, str]], *, title: str, 
     nodes = "".join(_node(item) for item in sorted(placed, key=lambda item: (item.x, item.y)))
     return (
         f'<svg class="lin-svg" viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}" role="group"'
+        f' style="min-width:{width * LEAST_SCALE:.0f}px"'
         f' aria-labelledby="{name}-title {name}-desc" xmlns="http://www.w3.org/2000/svg">'
         f'<title id="{name}-title">{escape(title)}</title><desc id="{name}-desc">{escape(description)}</desc>'
         f'<defs><marker id="{name}-arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
