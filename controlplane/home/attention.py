@@ -28,8 +28,8 @@ class Item:
 
 def attention_items(kpis: Sequence[KpiOverview], found: Attention) -> list[Item]:
     items = [*_over(), *_late(kpis), *_failing(found), *_switches(found), *_refused(found)]
-    items += _held(found.rejects, "silver_rejects", "rejected rows wait", "rejects")
-    items += _held(found.quarantine, "quarantine", "rows carry a column no contract knows", "quarantine")
+    items += _held(found.rejects, "rejected rows wait", "rejects")
+    items += _held(found.quarantine, "rows carry a column no contract knows", "quarantine")
     return items
 
 
@@ -110,7 +110,7 @@ def _refused(found: Attention) -> list[Item]:
     ]
 
 
-def _held(rows: Sequence[Held], page: str, words: str, name: str) -> list[Item]:
+def _held(rows: Sequence[Held], words: str, name: str) -> list[Item]:
     total = sum(one.count for one in rows)
     if not total:
         return []

@@ -147,9 +147,11 @@ def _dpo(facts: Facts) -> Block:
         for entry in reveals
     ]
     unknown = len(facts.waiting.quarantine)
+    columns = f"{unknown} dataset{'s' if unknown != 1 else ''} with a column to classify"
+    looks = f"{len(reveals)} recent reveal{'s' if len(reveals) != 1 else ''} of personal values"
     return Block(
         "What is due?",
-        f"{unknown} dataset{'s' if unknown != 1 else ''} with a column to classify, {len(reveals)} recent reveal{'s' if len(reveals) != 1 else ''} of personal values.",
+        f"{columns}, {looks}.",
         rows,
         empty="Nothing is due: every column is known to a contract, and nobody has revealed personal values.",
     )

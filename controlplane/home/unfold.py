@@ -12,7 +12,7 @@ from django.http import HttpRequest
 ENVIRONMENT_TONES = {"qa": "warning", "development": "info"}
 
 
-def environment(request: HttpRequest) -> tuple[str, str] | None:
+def environment(_request: HttpRequest) -> tuple[str, str] | None:
     """The badge beside the title. Production has none: what differs from it is what must stand out."""
     from django.conf import settings
 
@@ -21,7 +21,7 @@ def environment(request: HttpRequest) -> tuple[str, str] | None:
 
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
-    """The sidebar, from what the apps registered; an entry whose page does not exist or is not open to the reader is left out."""
+    """The sidebar, from what the apps registered, without pages that do not exist or are not open to the reader."""
     from django.urls import NoReverseMatch, reverse
 
     from controlplane.accounts.permissions import user_has_role
@@ -41,7 +41,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     return [{"title": title, "items": items} for title, items in groups.items()]
 
 
-def favicon(request: HttpRequest) -> str:
+def favicon(_request: HttpRequest) -> str:
     from django.templatetags.static import static
 
     return static("touchstone/logo.svg")

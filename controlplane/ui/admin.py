@@ -23,6 +23,7 @@ from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 
 from controlplane.accounts.domain.access import passes
+from controlplane.accounts.principals import actor_of
 from controlplane.accounts.selectors import roles_of
 from controlplane.audit import services as audit
 from controlplane.ui import components
@@ -81,7 +82,7 @@ class TouchstoneAdmin(ModelAdmin):  # type: ignore[misc]
     def _record(self, request: HttpRequest, obj: Model, verb: str, payload: dict[str, Any]) -> None:
         audit.record(
             action=f"{obj._meta.app_label}.{obj._meta.model_name}_{verb}",
-            actor=request.user,
+            actor=actor_of(request),
             target=f"{obj._meta.app_label}.{obj._meta.model_name}:{obj.pk}",
             payload=payload,
         )

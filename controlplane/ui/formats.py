@@ -23,18 +23,21 @@ def number(value: Number | None, decimals: int = 0) -> str:
 
 
 def with_unit(value: Number | None, unit: str) -> str:
-    """A figure with its unit. Units: ``EUR`` and other currencies, ``ratio`` and ``share`` (0..1, shown in %), ``index``, ``points``
-    and everything else as written. ``None`` is "not defined", never 0."""
+    """A figure with its unit; ``None`` is "not defined", never 0.
+
+    Units: currencies (``EUR``), ``ratio`` and ``share`` (0 to 1, shown in %), ``index``, ``points``, all else as written.
+    """
     if value is None:
         return NOT_DEFINED
+    exact_value = Decimal(str(value))
     if unit in _SIGNS:
-        return f"{_SIGNS[unit]}{THIN}{number(value, 0 if abs(value) >= 10_000 else 2)}"
+        return f"{_SIGNS[unit]}{THIN}{number(value, 0 if abs(exact_value) >= 10_000 else 2)}"
     if unit in ("ratio", "share", "percent", "%"):
-        scaled = value if unit in ("percent", "%") else Decimal(str(value)) * 100
+        scaled = exact_value if unit in ("percent", "%") else exact_value * 100
         return f"{number(scaled, 2 if abs(scaled) < 10 else 1)}{THIN}%"
     if unit in ("index", "points", "score"):
         return number(value, 1)
-    whole = Decimal(str(value)) == Decimal(str(value)).to_integral_value()
+    whole = exact_value == exact_value.to_integral_value()
     text = number(value, 0 if whole else 2)
     return f"{text}{THIN}{unit}" if unit and unit != "count" else text
 

@@ -1,5 +1,7 @@
 """The pictures of the pages: one stroke weight, 24 × 24, drawn in the colour of the text beside them."""
 
+# ruff: noqa: E501  (path data is not prose)
+
 from __future__ import annotations
 
 PATHS: dict[str, str] = {

@@ -51,7 +51,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Filter:
-    """One filter. ``choices(request)`` gives (value, label) pairs (none: free text); ``apply(rows, value)`` narrows the rows."""
+    """One filter. ``choices()`` gives (value, label) pairs (none: free text); ``apply(rows, value)`` narrows the rows."""
 
     key: str
     label: str

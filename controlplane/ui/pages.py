@@ -57,7 +57,7 @@ def render_page(
     status: int = 200,
 ) -> HttpResponse:
     """A page in the site's frame. ``crumbs`` are (title, url) of the pages above it."""
-    request.current_app = admin.site.name  # type: ignore[attr-defined]
+    request.current_app = admin.site.name
     return TemplateResponse(
         request,
         template,

@@ -9,13 +9,14 @@ from typing import Any
 
 from django import template
 from django.http import HttpRequest
+from django.template.loader import render_to_string
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
-from pygments import highlight
-from pygments.formatters.html import HtmlFormatter
-from pygments.lexers.data import JsonLexer, YamlLexer
-from pygments.lexers.python import PythonTracebackLexer
-from pygments.lexers.sql import SqlLexer
+from pygments import highlight  # type: ignore[import-untyped]
+from pygments.formatters.html import HtmlFormatter  # type: ignore[import-untyped]
+from pygments.lexers.data import JsonLexer, YamlLexer  # type: ignore[import-untyped]
+from pygments.lexers.python import PythonTracebackLexer  # type: ignore[import-untyped]
+from pygments.lexers.sql import SqlLexer  # type: ignore[import-untyped]
 
 from controlplane.accounts.permissions import may
 from controlplane.ui import components, formats
@@ -78,7 +79,7 @@ def get(mapping: Mapping[Any, Any] | Any, key: Any) -> Any:
 
 @register.simple_tag(takes_context=True)
 def if_role(context: template.Context, *roles: str) -> bool:
-    """Whether the reader could POST what these roles may: ``{% if_role "steward" as can %}``. Hides buttons; views check again."""
+    """Whether the reader could POST what these roles may (``{% if_role "steward" as can %}``). The views check again."""
     request: HttpRequest = context["request"]
     return _may_post(request, roles)
 
@@ -120,7 +121,7 @@ def query(context: template.Context, **changes: Any) -> str:
 
 
 @register.inclusion_tag("ui/empty.html")
-def empty(
+def empty(  # noqa: PLR0917  (templates give the first three by place)
     title: str, text: str = "", command: str = "", href: str = "", action: str = "", icon_name: str = "inbox"
 ) -> dict[str, Any]:
     """An empty place that says what will appear here and how to make it appear."""
@@ -167,7 +168,5 @@ def panels(context: template.Context, kind: str, subject: Any, tab: str = "overv
         if answer is None:
             continue
         path, values = answer
-        parts.append(
-            template.loader.render_to_string("ui/panel.html", {"panel": item, "body": path, **values}, request=request)
-        )
+        parts.append(render_to_string("ui/panel.html", {"panel": item, "body": path, **values}, request=request))
     return mark_safe("".join(parts))  # noqa: S308  (rendered templates)
