@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from decimal import Decimal
@@ -22,6 +23,10 @@ def sail_server() -> Any:
     """This process's Sail server, started at first use; it ends when it is no longer referred to, so the cache keeps it."""
     from pysail.spark import SparkConnectServer
 
+    # A worker of pytest-xdist has a main module without a file; pyspark takes that for its own doctests and exits.
+    main = sys.modules["__main__"]
+    if not hasattr(main, "__file__"):
+        main.__file__ = "pytest-xdist"
     server = SparkConnectServer("127.0.0.1", 0)
     server.start(background=True)
     return server
