@@ -285,10 +285,10 @@ def _changed_intervals(session: Any, contract: Contract) -> dict[str, Any] | Non
     lows = [row["low"] for row in changed]
     highs = [row["high"] for row in changed]
     span = [None if None in lows else min(lows).isoformat(), None if None in highs else max(highs).isoformat()]
-    keys = (
-        sorted([row["k"], _iso(row["low"]), _iso(row["high"])] for row in changed) if len(changed) <= INTERVALS_LISTED else None
-    )
-    return {"span": span, "keys": keys}
+    if len(changed) > INTERVALS_LISTED:
+        return {"span": span, "keys": None}
+    keys = [[row["k"], _iso(row["low"]), _iso(row["high"])] for row in changed]
+    return {"span": span, "keys": sorted(keys, key=lambda key: [value or "" for value in key])}
 
 
 def _iso(value: Any) -> str | None:

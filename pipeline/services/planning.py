@@ -34,7 +34,8 @@ TERMINAL = {StepState.SUCCEEDED, StepState.FAILED, StepState.BLOCKED, StepState.
 def run_plan(*, as_of: datetime | None = None, at_once: bool = False, trigger: str = "") -> Run | None:
     """Start a run over everything that is due, or return None when nothing is, a run is under way, or it is too early.
 
-    ``at_once`` ignores the least interval between refreshes and the holds after failures: a person asked for it.
+    ``at_once`` ignores the least intervals between refreshes: a person asked for it. A dataset that is held back after a failure
+    stays so; ``operations.retry`` lets it go.
     """
     with transaction.atomic():
         if not _planner_lock():
@@ -104,10 +105,10 @@ def _due(contracts: dict[str, Contract], *, now: datetime, at_once: bool) -> set
     due = set()
     for dataset, contract in contracts.items():
         state = states.get(dataset)
-        if state is not None and not at_once:
+        if state is not None:
             if state.hold_until and state.hold_until > now:
                 continue
-            interval = timedelta(seconds=contract.min_refresh_interval_s or 0)
+            interval = timedelta(seconds=0 if at_once else contract.min_refresh_interval_s or 0)
             if state.started_at and state.started_at + interval > now:
                 continue
         due.add(dataset)

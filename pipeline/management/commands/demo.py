@@ -24,7 +24,7 @@ from pipeline.console import console, quiet, wait_until_idle
 from pipeline.demo.live import LiveWorld
 from pipeline.demo.world import World
 from pipeline.domain.code import ROOT
-from pipeline.models import Drop, DropState, QuarantinedRow, SilverReject, Step
+from pipeline.models import DatasetState, Drop, DropState, QuarantinedRow, SilverReject, Step
 from pipeline.selectors_kpi import kpi_readings
 
 LIVE_EVERY_S = 2
@@ -55,6 +55,8 @@ class Command(BaseCommand):
         self.print_summary(time.monotonic() - started)
         if not options["once"]:
             self.live(world)
+        elif held := list(DatasetState.objects.filter(failures__gt=0).values_list("dataset", flat=True)):
+            raise CommandError(f"these datasets failed: {', '.join(held)}; the run page and HOME/log/worker.log say why")
 
     def prepare(self) -> None:
         """Sign-ins and contracts; both may be there already."""
