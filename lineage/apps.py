@@ -5,4 +5,4 @@ class LineageConfig(AppConfig):
     name = "lineage"
 
     def ready(self) -> None:
-        from lineage import handlers, panels  # noqa: F401  (outbox topics, tickers; sidebar, search, picture)
+        from lineage import handlers, panels, subject_holdings  # noqa: F401  (each registers what it holds)

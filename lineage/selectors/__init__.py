@@ -22,7 +22,15 @@ from lineage.selectors.nodes import (
     search,
     versions,
 )
-from lineage.selectors.store import EventRow, events_of_run, events_page, events_pending, refused_events, status
+from lineage.selectors.store import (
+    EventRow,
+    bodies_mentioning,
+    events_of_run,
+    events_page,
+    events_pending,
+    refused_events,
+    status,
+)
 
 __all__ = [
     "ColumnEdge",
@@ -33,6 +41,7 @@ __all__ = [
     "Resolved",
     "Subgraph",
     "aliases",
+    "bodies_mentioning",
     "column_walk",
     "dataset_get",
     "datasets",

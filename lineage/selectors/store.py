@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -15,7 +16,7 @@ from django.db.models import QuerySet
 from controlplane.accounts.models import ApiKey
 from lineage.models import PROJECTED, Quarantine
 
-__all__ = ["EventRow", "events_of_run", "events_page", "events_pending", "refused_events", "status"]
+__all__ = ["EventRow", "bodies_mentioning", "events_of_run", "events_page", "events_pending", "refused_events", "status"]
 
 RUN_EVENTS_MAX = 500
 
@@ -85,6 +86,27 @@ def refused_events(*, key: ApiKey | None = None) -> QuerySet[Quarantine]:
     """Refused events, newest first; with a key, those it sent itself."""
     found = Quarantine.objects.order_by("-last_received_at")
     return found.filter(producer=key.name) if key else found
+
+
+def bodies_mentioning(values: Iterable[str]) -> dict[str, int]:
+    """Tables with bodies that hold one of the values (as JSON writes it, ignoring case) → how many rows. Reads every body."""
+    values = list(values)
+    patterns = [f"%{_escaped(json.dumps(value)[1:-1])}%" for value in values]
+    patterns += [f"%{_escaped(value)}%" for value in values if not value.isascii()]
+    found: dict[str, int] = {}
+    if not patterns:
+        return found
+    with connection.cursor() as cursor:
+        for table in ("lineage_event", "lineage_quarantine", "lineage_facet", "lineage_runfacet"):
+            cursor.execute(f"SELECT count(*) FROM {table} WHERE body::text ILIKE ANY(%s)", [patterns])  # noqa: S608
+            if records := cursor.fetchone()[0]:
+                found[table] = records
+    return found
+
+
+def _escaped(text: str) -> str:
+    """For LIKE: the value is text, none of it a pattern."""
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
 def status() -> dict[str, int]:

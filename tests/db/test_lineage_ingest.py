@@ -153,3 +153,13 @@ def test_a_refused_event_is_replayed_after_the_fix() -> None:
     item.refresh_from_db()
     assert item.state == Quarantine.State.REPLAYED
     assert not services.quarantine_dismiss(item=item, actor=key)
+
+
+def test_bodies_that_mention_a_person_are_found_whatever_the_case_and_the_spelling() -> None:
+    facets = {"note": {"text": "paid by Zoë_9%@Example.org"}}
+    services.events_ingest(
+        bodies=[run_event("sum", run_facets=facets), run_event("other"), '["zoë_9%@example.org"]'], producer="t"
+    )
+    assert selectors.bodies_mentioning(["zoë_9%@example.org"]) == {"lineage_event": 1, "lineage_quarantine": 1}
+    assert selectors.bodies_mentioning(["zoëx9%@example.org"]) == {}
+    assert selectors.bodies_mentioning([]) == {}
