@@ -35,6 +35,19 @@ def outputs_touched(contract: Contract, one: Input, touched: Touched, *, today: 
     return reached
 
 
+def outputs_within_reach(contract: Contract, one: Input, values: Iterable[str], *, today: date) -> set[str]:
+    """Output partitions whose reading window covers one of the upstream's partitions; none for an input that is read whole."""
+    if contract.partition is None or contract.partition.kind == "hash" or one.read == "all":
+        return set()
+    _, lowest, highest = one.read
+    reached: set[str] = set()
+    for text in values:
+        origin = date.fromisoformat(text)
+        days = (origin - timedelta(days=offset) for offset in range(lowest, highest + 1))
+        reached.update(_partition_of(contract.partition, day) for day in days if day <= max(today, origin))
+    return reached
+
+
 def _partition_of(partition: Partition, day: date) -> str:
     return (day.replace(day=1) if partition.kind == "month" else day).isoformat()
 

@@ -175,8 +175,12 @@ def partitions_possible(
     found = set(listing(contract))
     for one in contract.inputs:
         upstream = contracts[one.dataset]
-        if upstream.partition is not None and one.trigger == upstream.partition.column:
+        if upstream.partition is None:
+            continue
+        if one.trigger == upstream.partition.column:
             found |= scope.outputs_touched(contract, one, {one.trigger: listing(upstream)}, today=today)
+        elif one.trigger is not None:  # it announces another column, whose values lie within what is read
+            found |= scope.outputs_within_reach(contract, one, listing(upstream), today=today)
     return found
 
 

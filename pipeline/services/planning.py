@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -240,11 +240,15 @@ def work_add_deadlines(*, contracts: dict[str, Contract], now: datetime, today: 
         if not contract.serve or allowed_s is None or dataset in waiting or state is None or state.refreshed_at is None:
             continue
         if (now - state.refreshed_at).total_seconds() >= DEADLINE_SHARE * allowed_s:
-            payload = {"values": [_partition_today(contract, today)]}
+            payload = {"values": _partitions_now(contract, today)}
             added.append(Work(dataset=dataset, kind=WorkKind.PARTITIONS, reason=Reason.DEADLINE, payload=payload))
     Work.objects.bulk_create(added)
     return len(added)
 
 
-def _partition_today(contract: Contract, today: str) -> str:
-    return f"{today[:7]}-01" if contract.partition and contract.partition.kind == "month" else today
+def _partitions_now(contract: Contract, today: str) -> list[str]:
+    """Today and the day before, whose last promises fell due after its last refresh; the month of both for monthly tables."""
+    day = date.fromisoformat(today)
+    days = [day - timedelta(days=1), day]
+    monthly = contract.partition is not None and contract.partition.kind == "month"
+    return sorted({(one.replace(day=1) if monthly else one).isoformat() for one in days})
