@@ -5,12 +5,16 @@ class PipelineConfig(AppConfig):
     name = "pipeline"
 
     def ready(self) -> None:
-        from catalog.registry import promise_state
+        from catalog.registry import on_contract_change, promise_state
         from controlplane.outbox.registry import ticker
         from pipeline import panels, tasks  # noqa: F401  (panels: sidebar and search)
         from pipeline.selectors_promises import promise_states
+        from pipeline.services.operations import contract_changed
+        from pipeline.subject_holdings import register_holdings
 
         ticker("pipeline.landing", 0.5)(tasks.tick_landing)
         ticker("pipeline.runs", 5.0)(tasks.tick_runs)
         ticker("pipeline.maintenance", 30.0)(tasks.tick_maintenance)
         promise_state(promise_states)
+        on_contract_change(contract_changed)
+        register_holdings()

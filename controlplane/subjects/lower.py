@@ -58,6 +58,7 @@ def register_lower() -> None:
     """Called once, when the apps are ready."""
     register(Users())
     register(AuditPayloads())
+    exempt("lake", reason="Leases name tables and steps, never people or rows.")
     exempt("outbox", reason="Messages carry references and parameters, and are deleted a day after delivery.")
     exempt("contenttypes", reason="Names of tables only.")
     exempt("auth", reason="Groups and permissions; people stand in accounts.users.")

@@ -54,9 +54,9 @@ def decode(
 ) -> Decoded:
     """Read a drop against its contract.
 
-    ``tokens`` turns identifiers into their keyed tokens, in order. Raises ``DropRefused`` with every fault found. ``at_edge`` False:
-    the drop was accepted under an earlier version, so a column that this one requires, or a shape that it asks for, is a matter of
-    each row's rules and no longer of the file.
+    ``tokens`` turns identifiers into their keyed tokens, in order. Raises ``DropRefused`` with every fault found. ``at_edge``
+    False: the drop was accepted under an earlier version, so a column that this one requires, or a shape that it asks for, is a
+    matter of each row's rules and no longer of the file.
     """
     source = contract.source
     if source is None:
@@ -114,7 +114,7 @@ def _unknown_column(raw: pa.Table, unknown: list[str]) -> pa.Array:
 # --- CSV -----------------------------------------------------------------------------------------------------------
 
 
-def _read_csv(path: Path, contract: Contract, source: Source) -> pa.Table:
+def _read_csv(path: Path, _contract: Contract | None, source: Source) -> pa.Table:
     data = _text_bytes(path, source.encoding)
     if not data.strip():
         raise DropRefused([Fault("line 1", "the file is empty", "A drop without records still needs its header line.")])
@@ -188,9 +188,11 @@ def _validator(schema: str) -> Callable[[Any], Any]:
     return compiled
 
 
-def _read_json(path: Path, contract: Contract, source: Source) -> pa.Table:
+def _read_json(path: Path, contract: Contract | None, source: Source) -> pa.Table:
+    """``contract`` None: any objects will do."""
     text = _text_bytes(path, source.encoding).decode()
-    validate = _validator(json.dumps(_structure(json_schema(contract)), sort_keys=True))
+    wanted = _structure(json_schema(contract)) if contract else {"type": "object"}
+    validate = _validator(json.dumps(wanted, sort_keys=True))
     faults: list[Fault] = []
     columns: dict[str, list[str | None]] = {}
     rows = 0
@@ -198,7 +200,7 @@ def _read_json(path: Path, contract: Contract, source: Source) -> pa.Table:
         try:
             validate(record)
         except fastjsonschema.JsonSchemaValueException as error:
-            faults.append(Fault(f"{place}, {error.name.removeprefix('data.')}", _rule_text(error), SEND_AGAIN))
+            faults.append(Fault(f"{place}, {(error.name or 'record').removeprefix('data.')}", _rule_text(error), SEND_AGAIN))
             if len(faults) >= MAX_FAULTS:
                 break
             continue
@@ -211,7 +213,7 @@ def _read_json(path: Path, contract: Contract, source: Source) -> pa.Table:
                 values.append(None)
     if faults:
         raise DropRefused(faults)
-    if not rows:
+    if not rows and contract:
         columns = {field.source_name: [] for field in contract.drop_fields}
     return pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
 
@@ -275,7 +277,7 @@ def _text(value: Any) -> str | None:
 # --- Parquet -------------------------------------------------------------------------------------------------------
 
 
-def _read_parquet(path: Path, contract: Contract, source: Source) -> pa.Table:
+def _read_parquet(path: Path, _contract: Contract | None, _source: Source) -> pa.Table:
     try:
         table = pq.ParquetFile(path).read()
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
@@ -300,7 +302,7 @@ def _parquet_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column.cast(pa.string())
 
 
-_READERS: dict[str, Callable[[Path, Contract, Source], pa.Table]] = {
+_READERS: dict[str, Callable[[Path, Contract | None, Source], pa.Table]] = {
     "csv": _read_csv,
     "json": _read_json,
     "parquet": _read_parquet,

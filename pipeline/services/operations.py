@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import uuid
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from catalog.domain.odcs import parse
 from controlplane.audit import services as audit
+from controlplane.lake import services as lake
 from controlplane.outbox import services as outbox
 from pipeline.errors import PipelineError
 from pipeline.models import (
@@ -19,6 +22,7 @@ from pipeline.models import (
     Drop,
     DropState,
     HeldState,
+    KeyPlace,
     QuarantinedRow,
     Reason,
     SilverReject,
@@ -27,6 +31,11 @@ from pipeline.models import (
     WorkKind,
 )
 from pipeline.selectors import EVERYTHING, contract_of
+from pipeline.services import silver
+
+if TYPE_CHECKING:
+    from catalog.domain.versions import Change
+    from catalog.models import ContractVersion
 
 Actor = Any
 
@@ -105,6 +114,17 @@ def columns_admitted(*, dataset: str, columns: Iterable[str], actor: Actor) -> i
     return rows_reprocess(rows=rows, actor=actor, reason="the contract admits the column")
 
 
+def contract_changed(version: ContractVersion, changes: list[Change]) -> None:
+    """Called when a contract version is imported: quarantined values of the columns that it admits go into place."""
+    added = {change.where for change in changes if change.what == "field added"}
+    if not added:
+        return
+    contract = parse(version.text)
+    columns = [one.source_name for one in contract.drop_fields if one.name in added]
+    if columns:
+        columns_admitted(dataset=contract.dataset, columns=columns, actor="system:catalog")
+
+
 @transaction.atomic
 def drop_purge(*, drop: Drop, actor: Actor, reason: str) -> None:
     """Forget a landing that failed, so that it can land again. Never an accepted one: Bronze is write-once."""
@@ -122,12 +142,44 @@ def drop_purge(*, drop: Drop, actor: Actor, reason: str) -> None:
 def _forget_bytes(kept_uri: str, spool: str) -> None:
     from pathlib import Path
 
-    from controlplane.lake import services as lake
     from pipeline.services.landing import store_key
 
     if kept_uri:
         lake.store().delete(store_key(kept_uri))
     Path(spool).unlink(missing_ok=True)
+
+
+def partition_purge(*, dataset: str, values: list[str] | None, actor: Actor, reason: str) -> int:
+    """Remove partitions (None: every row) of a Silver table, when what they hold cannot be trusted. Returns how many.
+
+    A replay of the Bronze files that filled them (``files_behind``) brings them back, and Gold follows. Raises ``LeaseHeld``
+    while a refresh has the table. Which files filled a partition stays known; in which partition a key lies is forgotten
+    last, for a key that is believed to lie elsewhere would be stored twice.
+    """
+    contract = contract_of(dataset)
+    if contract.layer != "silver":
+        raise PipelineError(f"{dataset} is Gold: compute it anew with `manage.py pipeline backfill {dataset}`")
+    if values is not None and contract.partition is None:
+        raise PipelineError(f"{dataset} has no partitions; purge all of it")
+    table = f"silver/{dataset}"
+    if not lake.table_exists(table):
+        return 0
+    chosen = sorted(set(values) & set(lake.table_partitions(table))) if values is not None else None
+    if chosen is not None and not chosen:
+        return 0
+    with transaction.atomic():
+        payload = {"partitions": chosen}
+        audit.record(action="pipeline.purge", actor=actor, target=f"dataset:{dataset}", payload=payload, reason=reason)
+    silver.partitions_remove(contract, chosen, holder=f"purge/{uuid.uuid4()}")
+    places = KeyPlace.objects.filter(dataset=dataset)
+    (places if chosen is None else places.filter(partition__in=chosen)).delete()
+    return 1 if chosen is None else len(chosen)
+
+
+def files_behind(*, dataset: str, values: list[str] | None) -> QuerySet[BronzeFile]:
+    """The Bronze files that filled these partitions (None: any)."""
+    files = BronzeFile.objects.filter(partitions__dataset=dataset)
+    return (files if values is None else files.filter(partitions__partition__in=values)).distinct().order_by("received_at")
 
 
 @transaction.atomic

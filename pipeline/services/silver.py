@@ -147,6 +147,25 @@ def _merge(session: Any, ctx: StepContext, sql: SilverSql, replaced: list[str]) 
     )
 
 
+def partitions_remove(contract: Contract, values: list[str] | None, *, holder: str) -> None:
+    """Empty partitions (None: all) of the dataset's table, under its lease. Raises ``LeaseHeld``."""
+    schema = silver_schema(contract)
+    part = contract.partition
+    columns = ", ".join(f"p.{name}" for name in schema.names)
+    with lake.lease(table_of(contract), holder=holder) as lease, lake.engine().session() as session:
+        session.register_table("present", table_of(contract), where="1 = 0" if part else None, schema=schema)
+        session.write(
+            table_of(contract),
+            f"SELECT {columns} FROM present AS p WHERE 1 = 0",
+            schema=schema,
+            partition_by=part.column if part else None,
+            replace=None if values is None else partition_values(contract, values),
+            properties=table_properties(contract),
+            metadata={"touchstone.purge": holder},
+            before_commit=lambda: lake.check(lease),
+        )
+
+
 def partition_values(contract: Contract, texts: Iterable[str]) -> list[Any]:
     """Partition values as Python values of the column's type."""
     assert contract.partition is not None
@@ -256,10 +275,11 @@ def held_rows_save(
         common = _held(ctx, by_logical_id, row, now)
         common["record"] |= held
         unknowns.extend(QuarantinedRow(column=column, **common) for column in held)
-    for model, rows, unique, extra in (
+    held_rows: tuple[tuple[Any, list[Any], list[str], list[str]], ...] = (
         (SilverReject, rejects, ["bronze_file", "row"], ["rules"]),
         (QuarantinedRow, unknowns, ["bronze_file", "row", "column"], []),
-    ):
+    )
+    for model, rows, unique, extra in held_rows:
         scope_rows = _in_scope(model, files, selection)
         tries = dict(scope_rows.values_list("pk", "tries")) if rows else {}
         scope_rows.exclude(state=HeldState.RESOLVED).update(

@@ -24,7 +24,7 @@ from controlplane.lake.errors import LakeError, LeaseHeld
 from controlplane.telemetry import context, metrics
 from controlplane.telemetry.failpoints import failpoint
 from pipeline.domain.dag import Dag
-from pipeline.errors import GateBlocked
+from pipeline.errors import GateBlocked, PipelineError
 from pipeline.models import BronzeFile, DatasetState, Reason, Run, RunState, Step, StepState, Work, WorkKind
 from pipeline.selectors import stopped_scopes
 from pipeline.services import events
@@ -126,20 +126,28 @@ def step_run(*, step_id: int) -> StepState | None:
             return None
         except Exception as error:  # every failure becomes a state that a person can see; the worker lives on
             state = _fail(step, error)
+        if state is None:
+            return None
         STEPS.inc(dataset=step.dataset, state=state)
         STEP_SECONDS.observe(time.perf_counter() - started, dataset=step.dataset)
         return state
 
 
+@transaction.atomic
 def _claim(step_id: int) -> Step | None:
     now = timezone.now()
-    takeable = Q(state=StepState.READY) | Q(state=StepState.RUNNING, heartbeat_at__lt=now - timedelta(seconds=SILENT_S))
-    changed = Step.objects.filter(takeable, pk=step_id, run__state=RunState.RUNNING).update(
-        state=StepState.RUNNING, started_at=now, heartbeat_at=now, attempts=F("attempts") + 1, error=""
-    )
-    if changed != 1:
+    # Locked, then read: an UPDATE whose condition reaches into the run's row looks that up as it was before it waited for the
+    # lock, and so lets two workers have the same step.
+    step = Step.objects.select_for_update(of=("self",)).select_related("run").filter(pk=step_id).first()
+    if step is None or step.run.state != RunState.RUNNING:
+        return None
+    silent = step.heartbeat_at is not None and step.heartbeat_at < now - timedelta(seconds=SILENT_S)
+    if step.state != StepState.READY and not (step.state == StepState.RUNNING and silent):
         return None  # another worker got there first
-    return Step.objects.select_related("run").get(pk=step_id)
+    step.state, step.started_at, step.heartbeat_at, step.error = StepState.RUNNING, now, now, ""
+    step.attempts += 1
+    step.save(update_fields=["state", "started_at", "heartbeat_at", "attempts", "error"])
+    return step
 
 
 def _carry_out(step: Step, lease: Any) -> StepState | None:
@@ -323,6 +331,8 @@ def steps_reap() -> int:
     )
     found = 0
     for step in lost:
+        if step.state == StepState.RUNNING and step.attempts >= MAX_DEATHS and _give_up(step):
+            continue
         if step.state == StepState.RUNNING and lake.alive(
             f"{step.layer}/{step.dataset}", holder=f"{step.uuid}/{step.attempts}"
         ):
@@ -335,6 +345,14 @@ def steps_reap() -> int:
         log.warning("step dispatched again", step=str(step.uuid), dataset=step.dataset, state=str(step.state))
         found += 1
     return found
+
+
+def _give_up(step: Step) -> bool:
+    """Fail a step that has cost too many workers, so that it does not take the others with it. False while it still lives."""
+    if lake.alive(f"{step.layer}/{step.dataset}", holder=f"{step.uuid}/{step.attempts}"):
+        return False
+    _fail(step, PipelineError(f"its worker died {step.attempts} times in a row; the worker's log says more"))
+    return True
 
 
 def stopped(dataset: str) -> bool:
