@@ -404,7 +404,7 @@ class Symlink(models.Model):
 
 
 class Life(models.Model):
-    """The ends of a dataset (dropped, renamed) and its returns, by when they became known."""
+    """The ends of a dataset (dropped, renamed) and its returns: each rules from ``known_from`` until the next."""
 
     pk = models.CompositePrimaryKey("dataset_id", "event_time", "identity")
     dataset_id = models.BigIntegerField()

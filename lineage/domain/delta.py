@@ -131,11 +131,10 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """A dataset's end (or, after one, its return), as stated by one event."""
+    """One event's statement that a dataset was written (alive), or dropped or renamed (not)."""
 
-    dataset_id: int
-    rank: Rank
     known_from: datetime
+    rank: Rank
     alive: bool
     renamed_to: int | None = None
 
@@ -163,7 +162,8 @@ class Delta:
     claims: dict[ClaimKey, list[Claim]] = field(default_factory=dict)
     symlinks: dict[int, SymlinkDelta] = field(default_factory=dict)
     versions: dict[int, VersionDelta] = field(default_factory=dict)
-    lives: list[Life] = field(default_factory=list)
+    drops: dict[int, list[Life]] = field(default_factory=dict)
+    writes: dict[int, list[Life]] = field(default_factory=dict)
 
 
 def later(old: Rank | None, new: Rank) -> bool:

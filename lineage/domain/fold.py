@@ -229,13 +229,16 @@ class _Fold:
         if previous:
             old = ids.dataset_id(*previous)
             self._dropped(old, self._dataset_named(old, *previous), key)
-        if (writes or change) and later(dataset.write, self.rank):
+        if not (writes or change):
+            return
+        if later(dataset.write, self.rank):
             dataset.write = self.rank
+        self.delta.writes.setdefault(key, []).append(Life(self.recorded_at, self.rank, alive=True))
 
     def _dropped(self, key: int, dataset: DatasetDelta, renamed_to: int | None) -> None:
         if later(dataset.drop, self.rank):
             dataset.drop, dataset.renamed_to = self.rank, renamed_to
-        self.delta.lives.append(Life(key, self.rank, self.recorded_at, alive=False, renamed_to=renamed_to))
+        self.delta.drops.setdefault(key, []).append(Life(self.recorded_at, self.rank, alive=False, renamed_to=renamed_to))
 
     def _schema(self, key: int, namespace: str, name: str, facet: Json | None) -> None:
         for path in schema_paths((facet or {}).get("fields")):

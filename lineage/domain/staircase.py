@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from lineage.domain.delta import Claim
+from lineage.domain.delta import Claim, Life
 
 
 def staircase(claims: Iterable[Claim]) -> list[Claim]:
@@ -33,3 +33,16 @@ def staircase(claims: Iterable[Claim]) -> list[Claim]:
         else:
             steps.append(claim)
     return steps
+
+
+def life_history(lives: Iterable[Life]) -> list[Life]:
+    """The ends and returns that ever ruled, oldest first, beginning with an end: before the first one a dataset is there."""
+    lives = list(lives)
+    values = sorted({(life.alive, life.renamed_to or 0) for life in lives})
+    claims = [Claim(life.known_from, life.rank, values.index((life.alive, life.renamed_to or 0))) for life in lives]
+    steps = [
+        Life(step.known_from, step.rank, values[step.edge_set][0], values[step.edge_set][1] or None)
+        for step in staircase(claims)
+    ]
+    first_end = next((index for index, step in enumerate(steps) if not step.alive), len(steps))
+    return steps[first_end:]

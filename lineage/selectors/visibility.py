@@ -23,7 +23,7 @@ class View:
             return self._alive_now(dataset, f"{edge}.last_time > {dataset}.drop_time"), []
         last = (
             f"(SELECT CASE WHEN l.alive THEN 'infinity'::timestamptz ELSE l.event_time END FROM lineage_life l"  # noqa: S608
-            f" WHERE l.dataset_id = {dataset}.id AND l.known_from <= %s ORDER BY l.event_time DESC, l.identity DESC LIMIT 1)"
+            f" WHERE l.dataset_id = {dataset}.id AND l.known_from <= %s ORDER BY l.known_from DESC LIMIT 1)"
         )
         ended = (
             f"(SELECT max(l.event_time) FROM lineage_life l"  # noqa: S608
@@ -49,7 +49,7 @@ class View:
             return self._alive_now(dataset, f"{claim}.event_time > {dataset}.drop_time"), []
         return (
             f"coalesce((SELECT l.alive FROM lineage_life l WHERE l.dataset_id = {dataset}.id AND l.known_from <= %s"  # noqa: S608
-            f" ORDER BY l.event_time DESC, l.identity DESC LIMIT 1), true)",
+            f" ORDER BY l.known_from DESC LIMIT 1), true)",
             [self.as_of],
         )
 

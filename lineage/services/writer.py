@@ -11,7 +11,7 @@ from typing import Any
 from lineage.domain.delta import Delta, FacetDelta, Rank
 from lineage.domain.ids import dataset_id
 from lineage.errors import IdentifierCollision
-from lineage.services import edges, merging
+from lineage.services import edges, lives, merging
 from lineage.services.upsert import Columns, Cursor, last_writer, newer, upsert
 
 __all__ = ["write"]
@@ -25,6 +25,7 @@ _FACET_NEWER = newer(["event_time", "identity"])
 def write(cursor: Cursor, delta: Delta) -> set[int]:
     """Fold the delta into the tables; returns the ids of datasets that are new or whose schema changed."""
     _namespaces(cursor, delta)
+    lives.lives_write(cursor, delta)  # before the datasets, whose last write it reads
     fresh = _datasets(cursor, delta)
     _jobs(cursor, delta)
     changed = _facets(cursor, delta)
@@ -36,7 +37,6 @@ def write(cursor: Cursor, delta: Delta) -> set[int]:
     edges.edge_sets_write(cursor, delta)
     edges.claims_write(cursor, delta)
     _versions(cursor, delta)
-    _lives(cursor, delta)
     linked = _symlinks(cursor, delta)
     removed = {key for key, item in delta.datasets.items() if item.symlinks_removed}
     merging.nodes_merge(cursor, fresh=fresh, linked=linked | removed)
@@ -287,45 +287,6 @@ def _versions(cursor: Cursor, delta: Delta) -> None:
         key="id",
         update=f"{chosen}, known_from = least(t.known_from, excluded.known_from)",
         where=f"{better} OR {edges.EARLIER}",
-    )
-
-
-def _lives(cursor: Cursor, delta: Delta) -> None:
-    rows = sorted(
-        {(item.dataset_id, item.rank): item for item in delta.lives}.values(), key=lambda row: (row.dataset_id, row.rank)
-    )
-    columns: Columns = {
-        "dataset_id": ("bigint", [row.dataset_id for row in rows]),
-        "event_time": ("timestamptz", [row.rank[0] for row in rows]),
-        "identity": ("uuid", [row.rank[1] for row in rows]),
-        "known_from": ("timestamptz", [row.known_from for row in rows]),
-        "alive": ("boolean", [row.alive for row in rows]),
-        "renamed_to": ("bigint", [row.renamed_to for row in rows]),
-    }
-    upsert(cursor, "lineage_life", columns, key="dataset_id, event_time, identity", update="")
-    _returns(cursor, delta)
-
-
-def _returns(cursor: Cursor, delta: Delta) -> None:
-    """Note when a dataset that had ended was written again; datasets that never ended cost one index look-up."""
-    written = sorted((key, item.write, item.known_from) for key, item in delta.datasets.items() if item.write)
-    if not written:
-        return
-    cursor.execute(
-        "INSERT INTO lineage_life (dataset_id, event_time, identity, known_from, alive, renamed_to)"
-        " SELECT i.dataset_id, i.event_time, i.identity, i.known_from, true, NULL"
-        " FROM unnest(%b::bigint[], %b::timestamptz[], %b::uuid[], %b::timestamptz[])"
-        " AS i(dataset_id, event_time, identity, known_from)"
-        " JOIN LATERAL (SELECT alive, event_time, identity FROM lineage_life l WHERE l.dataset_id = i.dataset_id"
-        "   ORDER BY l.event_time DESC, l.identity DESC LIMIT 1) last"
-        "  ON NOT last.alive AND (i.event_time, i.identity) > (last.event_time, last.identity)"
-        " ON CONFLICT DO NOTHING",
-        [
-            [row[0] for row in written],
-            [_time(row[1]) for row in written],
-            [_identity(row[1]) for row in written],
-            [row[2] for row in written],
-        ],
     )
 
 

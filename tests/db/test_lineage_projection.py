@@ -114,12 +114,18 @@ def test_real_events_in_any_order_and_grouping_give_the_same_graph(
     graph_clear()
 
 
-def test_a_rebuild_ends_identical_with_every_moment_of_knowledge() -> None:
-    feed(sample_events(), batch=2)
+@relaxed
+@given(order=st.randoms(use_true_random=False), batch=st.integers(1, 6), limit=st.integers(1, 7))
+def test_a_rebuild_ends_identical_with_every_moment_of_knowledge(order: random.Random, batch: int, limit: int) -> None:
+    graph_clear()
+    events = sample_events()
+    order.shuffle(events)
+    feed(events, batch=batch, project_limit=limit)
     before = graph(times=True)
-    call_command("lineage", "rebuild")
+    call_command("lineage", "rebuild", verbosity=0)
     assert graph(times=True) == before
     assert not Pending.objects.exists()
+    graph_clear()
 
 
 @pytest.mark.django_db(transaction=True)

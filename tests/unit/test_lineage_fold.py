@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lineage.domain import ids
-from lineage.domain.delta import COLUMN_LINEAGE, JOB_LINEAGE, Claim, Delta
+from lineage.domain.delta import COLUMN_LINEAGE, JOB_LINEAGE, Claim, Delta, Life
 from lineage.domain.fold import Recorded, fold, storable_json
-from lineage.domain.staircase import staircase
+from lineage.domain.staircase import life_history, staircase
 from tests.lineage_support import FACET, columns, dataset, run_event
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
@@ -218,3 +218,23 @@ def test_a_history_grows_in_any_grouping_to_the_same_present(items: list[Claim],
     grown = staircase([*staircase(shuffled[:cut]), *shuffled[cut:]])
     whole = staircase(items)
     assert grown[-1:] == whole[-1:] or (grown[-1].edge_set, grown[-1].rank) == (whole[-1].edge_set, whole[-1].rank)
+
+
+def test_a_dataset_that_never_ended_has_no_history_and_one_that_did_begins_with_its_end() -> None:
+    def life(known: int, time: int, *, alive: bool) -> Life:
+        return Life(NOW + timedelta(seconds=known), (NOW + timedelta(seconds=time), uuid.UUID(int=time)), alive)
+
+    written, ended, again, more = (
+        life(1, 1, alive=True),
+        life(2, 5, alive=False),
+        life(3, 8, alive=True),
+        life(4, 9, alive=True),
+    )
+    assert life_history([written, again]) == []
+    assert life_history([written, ended]) == [ended]
+    assert life_history([life(1, 6, alive=True), ended]) == []
+    assert [(step.known_from, step.alive) for step in life_history([more, again, ended, written])] == [
+        (ended.known_from, False),
+        (again.known_from, True),
+    ]
+    assert life_history([*life_history([written, ended, again]), more]) == life_history([written, ended, again, more])
