@@ -10,9 +10,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db.models import QuerySet
-from django.db.models import QuerySet
 from django.utils.dateparse import parse_datetime
 
+from controlplane.lake.errors import LeaseHeld
 from pipeline import console
 from pipeline.errors import PipelineError
 from pipeline.models import BronzeFile, Drop, DropState, HeldState, QuarantinedRow, SilverReject
@@ -62,7 +62,12 @@ class Command(BaseCommand):
         sub.add_argument("--rule", help="only rejects that break this rule, e.g. enum:currency")
         sub.add_argument("--quarantine", action="store_true", help="quarantined rows instead of rejects")
         sub.add_argument("--wait", action="store_true")
-        sub = add("purge", self.purge, "Forget refused or unfinished landings (never accepted Bronze files).", changes=True)
+        text = "Forget refused or unfinished landings (never accepted Bronze files), or remove partial Silver output."
+        sub = add("purge", self.purge, text, changes=True)
+        sub.add_argument("--silver", metavar="DATASET", help="remove rows of this Silver table; a replay brings them back")
+        sub.add_argument("--partition", action="append", default=[], metavar="DAY", help="with --silver: only this partition")
+        sub.add_argument("--replay", action="store_true", help="with --silver: replay the Bronze files behind it at once")
+        sub.add_argument("--wait", action="store_true", help="with --replay: show progress until nothing is left to do")
         sub.add_argument(
             "--drop", action="append", default=[], metavar="UUID", help="this drop (repeatable); default: all refused"
         )
@@ -141,14 +146,19 @@ class Command(BaseCommand):
         model = QuarantinedRow if options["quarantine"] else SilverReject
         rows: QuerySet[SilverReject] | QuerySet[QuarantinedRow]
         rows = model.objects.filter(dataset=options["dataset"]).exclude(state=HeldState.RESOLVED)
-        if options["rule"]:
-            rows = rows.filter(rules__contains=[options["rule"]])
+        if options["rule"] and not options["quarantine"]:
+            rows = SilverReject.objects.filter(pk__in=rows.values("pk"), rules__contains=[options["rule"]])
         self._tell(f"{rows.count()} rows", options)
         if not options["dry_run"]:
             operations.rows_reprocess(rows=rows, actor=self.actor, reason=options["reason"])
             self._wait(options)
 
     def purge(self, options: dict[str, Any]) -> None:
+        if options["silver"]:
+            self._purge_silver(options)
+            return
+        if options["partition"] or options["replay"] or options["wait"]:
+            raise CommandError("--partition, --replay and --wait go with --silver DATASET")
         drops = Drop.objects.filter(state__in=[DropState.REFUSED])
         if options["drop"]:
             drops = Drop.objects.filter(uuid__in=options["drop"])
@@ -158,6 +168,31 @@ class Command(BaseCommand):
             self._tell(f"drop {drop.uuid} {drop} ({drop.state})", options)
             if not options["dry_run"]:
                 operations.drop_purge(drop=drop, actor=self.actor, reason=options["reason"])
+
+    def _purge_silver(self, options: dict[str, Any]) -> None:
+        dataset, values = options["silver"], options["partition"] or None
+        contract_of(dataset)
+        files = list(operations.files_behind(dataset=dataset, values=values))
+        extent = ", ".join(sorted(values)) if values else "every row"
+        self._tell(f"remove {extent} of {dataset}; {len(files)} Bronze files filled it", options)
+        if options["dry_run"]:
+            return
+        if not options["reason"].strip():
+            raise CommandError("say why with --reason: it stands in the audit log")
+        try:
+            removed = operations.partition_purge(dataset=dataset, values=values, actor=self.actor, reason=options["reason"])
+        except LeaseHeld as error:
+            raise CommandError(f"a refresh has the table ({error}); try again in a moment") from None
+        except ValueError:
+            raise CommandError("a partition is a day such as 2026-11-20, or a bucket such as 0a") from None
+        self.stdout.write(f"{removed} partitions removed" if values else "the table is empty")
+        if options["replay"] and files:
+            made = operations.bronze_replay(files=files, actor=self.actor, reason=options["reason"])
+            self.stdout.write(f"{made} files queued for replay")
+            self._wait(options)
+        elif files:
+            again = " ".join(f"--partition {value}" for value in sorted(values or ()))
+            self.stdout.write(f"bring it back with: manage.py pipeline replay {dataset} {again}".rstrip())
 
     def stop(self, options: dict[str, Any]) -> None:
         self._tell(f"stop {_scope(options)}", options)
