@@ -12,7 +12,7 @@ from controlplane.ui import components, formats
 
 
 def link(url: str, text: str) -> SafeString:
-    return format_html('<a href="{}">{}</a>', url, text)
+    return format_html('<a class="ts-nowrap" href="{}">{}</a>', url, text)
 
 
 def count(value: int) -> SafeString:

@@ -211,9 +211,31 @@ def run_files(run: Run) -> QuerySet[Any]:
     return BronzeFile.objects.filter(steps__run=run).distinct().order_by("dataset", "-id")
 
 
-def run_kpis(run: Run, limit: int = 50) -> list[KpiValue]:
-    """Figures that the run published, newest day first."""
-    return list(KpiValue.objects.filter(step__run=run).select_related("step").order_by("kpi", "-business_date")[:limit])
+@dataclass(frozen=True)
+class Published:
+    """The newest day of a KPI that a run published, and how many days in all."""
+
+    value: KpiValue
+    title: str
+    unit: str
+    days: int
+
+
+def run_kpis(run: Run) -> list[Published]:
+    """What the run published. Two queries besides the contracts'."""
+    mine = KpiValue.objects.filter(step__run=run)
+    days = dict(mine.order_by().values_list("kpi").annotate(Count("id")))
+    known = {contract.kpi.key: contract.kpi for contract in contracts_current().values() if contract.kpi}
+    newest = mine.filter(business_date__lte=business_today(run.as_of)).order_by("kpi", "-business_date", "-id").distinct("kpi")
+    return [
+        Published(
+            value,
+            known[value.kpi].title if value.kpi in known else value.kpi,
+            known[value.kpi].unit if value.kpi in known else "",
+            days[value.kpi],
+        )
+        for value in newest
+    ]
 
 
 def changed_today(*, now: datetime | None = None) -> list[tuple[str, int, str]]:

@@ -48,18 +48,26 @@ def _over() -> list[Item]:
 
 
 def _late(kpis: Sequence[KpiOverview]) -> list[Item]:
-    return [
-        Item(
-            "late",
-            f"{kpi.title} is older than promised",
-            f"Promised within {formats.duration(kpi.cadence_s)}; owner {kpi.owner}.",
-            reverse("evidence_kpi", args=[kpi.key]),
-            "See where it comes from",
-            kpi.refreshed_at,
-        )
-        for kpi in kpis
-        if kpi.freshness == "late"
-    ]
+    late = [kpi for kpi in kpis if kpi.freshness == "late"]
+    if not late:
+        return []
+    if len(late) == 1:
+        return [late_item(late[0])]
+    # One stall makes all of them late: one matter, not six.
+    names = ", ".join(kpi.title for kpi in late)
+    oldest = min(kpi.refreshed_at for kpi in late if kpi.refreshed_at)
+    return [Item("late", f"{len(late)} figures are older than promised", f"{names}.", reverse("evidence"), "See them", oldest)]
+
+
+def late_item(kpi: KpiOverview) -> Item:
+    return Item(
+        "late",
+        f"{kpi.title} is older than promised",
+        f"Promised within {formats.duration(kpi.cadence_s)}; owner {kpi.owner}.",
+        reverse("evidence_kpi", args=[kpi.key]),
+        "See where it comes from",
+        kpi.refreshed_at,
+    )
 
 
 def _failing(found: Attention) -> list[Item]:

@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from controlplane.accounts.roles import Role
 from controlplane.home import audit_state as audit
-from controlplane.home.attention import Item
+from controlplane.home.attention import Item, late_item
 from controlplane.outbox import selectors as outbox
 from controlplane.ui import formats
 from pipeline.selectors_pages import Attention, KpiOverview, RunTotals
@@ -89,7 +89,8 @@ def _oncall(facts: Facts) -> Block:
     backlog = outbox.backlog()
     beat = outbox.relay_beat_age_s()
     running = next((run for run in facts.runs if run.run.state == "running"), None)
-    broken = [item for item in facts.items if item.state in ("late", "failed", "over", "stopped")]
+    late = [late_item(kpi) for kpi in facts.kpis if kpi.freshness == "late"]
+    broken = late + [item for item in facts.items if item.state in ("failed", "over", "stopped")]
     rows = [Row(item.title, item.url, item.state, text=item.text, at=item.since) for item in broken[:6]]
     rows.append(_relay_row(beat))
     lag = "up to date" if backlog.oldest_s < 5 else f"the oldest waits {formats.age_words(backlog.oldest_s)}"

@@ -12,8 +12,6 @@ from controlplane.telemetry import health
 from pipeline import selectors_pages as pipeline
 from pipeline.domain.code import code_version
 
-RELAY_SILENT_S = 30
-
 
 @dataclass(frozen=True)
 class SystemState:
@@ -23,7 +21,6 @@ class SystemState:
     pending: int
     dead: int
     oldest_s: float
-    relay_age_s: float | None
     sealed: int
     unsealed: int
     sealed_at: datetime | None
@@ -31,14 +28,9 @@ class SystemState:
     running_steps: int
     code_version: str
 
-    @property
-    def relay_up(self) -> bool:
-        return self.relay_age_s is not None and self.relay_age_s < RELAY_SILENT_S
-
     def fingerprint(self) -> object:
         return (
             self.parts,
-            self.relay_up,
             self.pending,
             self.dead,
             int(self.oldest_s),
@@ -57,7 +49,6 @@ def system_state() -> SystemState:
         pending=backlog.pending,
         dead=backlog.dead,
         oldest_s=backlog.oldest_s,
-        relay_age_s=outbox.relay_beat_age_s(),
         sealed=chain.sealed,
         unsealed=chain.unsealed,
         sealed_at=chain.sealed_at,

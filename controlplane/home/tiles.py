@@ -42,7 +42,9 @@ class Tile:
 
 
 def tile(kpi: KpiOverview, *, today: date) -> Tile:
-    points = [Point(day.day, day.value, provisional=day.day >= today) for day in kpi.days]
+    # The trend starts with the first day that has a figure: a young installation shows a short line, not a gap.
+    first = next((day.day for day in kpi.days if day.known), None)
+    points = [Point(day.day, day.value, provisional=day.day >= today) for day in kpi.days if first and day.day >= first]
     latest, before = kpi.latest, kpi.before
     moved = formats.change(latest.value, before.value, kpi.unit) if latest and before else None
     direction = moved[1] if moved else 0
