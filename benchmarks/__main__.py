@@ -1,4 +1,7 @@
-"""``python -m benchmarks [NAME …]``: measure, print, judge. The last line is the verdict; the exit code is 1 when a target is missed."""
+"""``python -m benchmarks [NAME …]``: measure, print, judge.
+
+The last line is the verdict; the exit code is 1 when a target is missed.
+"""
 
 from __future__ import annotations
 

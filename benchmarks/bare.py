@@ -1,10 +1,8 @@
 """The reference of ``pipeline_overhead``: the same drops through the same SQL in one process of DuckDB and delta-rs.
 
-No Django, no database, no queue, no lineage, no quality gate, no leases, no manifests: the drops are decoded, DuckDB runs the SQL of
-every dataset over all of it at once, and each result is written as one Delta table.
+No Django, no database, no queue, no lineage, no quality gate, no leases, no manifests: the drops are decoded, DuckDB runs
+the SQL of every dataset over all of it at once, and each result is written as one Delta table.
 """
-
-# ruff: noqa: S608 - names in the SQL come from the contracts
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def main() -> int:
 
 
 def elsewhere(name: str, **parameters: Any) -> Any:
-    """Run ``module:function(**parameters)`` of this package in another process; its answer. Raises RuntimeError when it failed."""
+    """The answer of ``module:function(**parameters)`` of this package, from another process. RuntimeError when it failed."""
     with tempfile.TemporaryDirectory(prefix="touchstone-bench-result-") as folder:
         result = Path(folder) / "answer.json"
         command = [sys.executable, "-m", "benchmarks.child", name, str(result), json.dumps(parameters)]

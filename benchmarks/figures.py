@@ -13,8 +13,8 @@ from typing import Any
 class Figure:
     """One measured value. ``target`` None: shown beside the others, judged by nobody.
 
-    ``runs`` are the single measurements of which ``ours`` is the median (or another rank, as ``title`` says). ``reference`` is what
-    was measured in the same run, or what ``note`` names as its source.
+    ``runs`` are the single measurements of which ``ours`` is the median (or another rank, as ``title`` says).
+    ``reference`` is what was measured in the same run, or what ``note`` names as its source.
     """
 
     title: str

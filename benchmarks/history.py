@@ -1,10 +1,11 @@
 """What a small refresh costs when the tables hold 400 days, against the same when they hold 10, at the same daily volume.
 
-Each length has an installation of its own (PostgreSQL, Redis, lake), filled by the pipeline itself. Then small drops come in, one minute of
-the live feed a round; and rounds in which a product's change of five days ago arrives late. A round is timed from the arrival of its
-drops to the end of the last run: checked, planned, every step that follows, published. It is drained in this process, without workers and
-without the least interval between refreshes, so that queueing does not hide the difference; datasets that by default are refreshed
-every few minutes only (customer profile and what hangs on it) are refreshed in every round as well.
+Each length has an installation of its own (PostgreSQL, Redis, lake), filled by the pipeline itself. Then small drops come in,
+one minute of the live feed a round; and rounds in which a product's change of five days ago arrives late. A round is timed
+from the arrival of its drops to the end of the last run: checked, planned, every step that follows, published. It is drained
+in this process, without workers and without the least interval between refreshes, so that queueing does not hide the
+difference; datasets that by default are refreshed every few minutes only (customer profile and what hangs on it) are
+refreshed in every round as well.
 """
 
 from __future__ import annotations
@@ -65,7 +66,6 @@ def scenario(*, days: int, orders: int, rounds: int) -> dict[str, Any]:
         installation.connect()
         from pipeline.demo.live import LiveWorld
         from pipeline.demo.world import World
-        from pipeline.models import Drop
 
         bench.contracts_ready()
         world = World(7, days, orders, "steady", bench.now(), True, order_slot_hours=24)
@@ -73,7 +73,7 @@ def scenario(*, days: int, orders: int, rounds: int) -> dict[str, Any]:
         _receive([(path.parent.name, path.name, path.read_bytes()) for path in bench.in_order(Path(folder).glob("*/*"))])
         say(f"{days} days: {len(world.drops)} drops taken in")
         _drain(world.as_of)
-        landed = sum(Drop.objects.filter(state="accepted").values_list("rows", flat=True))
+        landed = bench.rows_landed()
         say(f"{days} days: {landed:,} rows are there")
         live = LiveWorld(world, events_per_minute=600, tick_s=60, faults=False, catch_up_s=10**9)
         found: dict[str, Any] = {"rows": landed, "small": [], "late": [], "steps": {}}

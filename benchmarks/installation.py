@@ -23,6 +23,8 @@ from controlplane.embedded.processes import free_port
 
 START_PATIENCE_S = 180.0
 STOP_PATIENCE_S = 120.0
+# What the caller's own installation uses must not leak into this one.
+OUTSIDE = ("DATABASE_URL", "REDIS_URL", "TOUCHSTONE_HOME", "PROMETHEUS_MULTIPROC_DIR", "PORT", "MAKEFLAGS", "ONLY")
 
 
 class Installation:
@@ -44,7 +46,7 @@ class Installation:
 
     @property
     def environment(self) -> dict[str, str]:
-        outside = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")}
+        outside = {name: value for name, value in os.environ.items() if name not in OUTSIDE}
         return outside | {"TOUCHSTONE_HOME": str(self.home), "PORT": str(self.port), "PYTHONUNBUFFERED": "1"} | self.extra
 
     def __enter__(self) -> Installation:
@@ -111,8 +113,8 @@ class Installation:
 
     def connect(self) -> None:
         """Make this process a part of the installation, for reading its database and lake. Once per process."""
-        os.environ.pop("DATABASE_URL", None)
-        os.environ.pop("REDIS_URL", None)
+        for name in OUTSIDE:
+            os.environ.pop(name, None)
         os.environ |= {
             "TOUCHSTONE_HOME": str(self.home),
             "PORT": str(self.port),

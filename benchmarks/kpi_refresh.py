@@ -1,12 +1,13 @@
 """How long after a drop has landed its figures are to be had, at 50,000 events a minute.
 
-The latency of a drop runs from its rename into the landing folder to the first answer of ``GET /api/v1/kpis`` in which every KPI that the
-drop's run refreshed carries that run or a later one. The answers come from a reader with an API key that asks four times a second, over
-HTTP; which run took a drop, and which KPIs it refreshed, is read from the database when all is over. So a drop counts when its last KPI
-shows it, not its first. Drops are made before the clock starts, so that the feed costs nothing while the pipeline is measured.
+The latency of a drop runs from its rename into the landing folder to the first answer of ``GET /api/v1/kpis`` in which
+every KPI that the drop's run refreshed carries that run or a later one. The answers come from a reader with an API key that
+asks four times a second, over HTTP; which run took a drop, and which KPIs it refreshed, is read from the database when all
+is over. So a drop counts when its last KPI shows it, not its first. Drops are made before the clock starts, so that the feed
+costs nothing while the pipeline is measured.
 
-What must hold besides: as many rows accepted by Bronze as were sent, and Silver's rows and rejects per dataset as the ground truth (plain
-Python over the same files) counts them.
+What must hold besides: Bronze accepted as many rows as were sent, and Silver holds and rejects per dataset what the ground
+truth (plain Python over the same files) counts.
 """
 
 from __future__ import annotations
@@ -173,23 +174,22 @@ def _latencies(sent: list[Sent], reader: Reader) -> dict[str, list[float]]:
     refreshed: dict[int, set[str]] = defaultdict(set)
     for run, dataset in Step.objects.filter(state="succeeded", dataset__in=list(shown)).values_list("run_id", "dataset"):
         refreshed[run].add(dataset)
-    took = {}
-    for file, run, started in (
-        Step.objects.filter(state="succeeded", bronze_files__isnull=False)
-        .values_list("bronze_files", "run_id", "run__started_at")
-        .order_by("-id")
-    ):  # the first step that took the file stays
-        took[file] = (run, started.timestamp())
+    took: dict[int | None, tuple[int, float]] = {}
+    steps = Step.objects.filter(state="succeeded", bronze_files__isnull=False).order_by("-id")
+    for file, run, begun in steps.values_list("bronze_files", "run_id", "run__started_at"):
+        took[file] = (run, begun.timestamp())  # the first step that took the file stays
     file_of = dict(Drop.objects.values_list("filename", "bronze_file"))
     below = _kpis_below()
     found: dict[str, list[float]] = defaultdict(list)
     for one in sent:
-        run, started = took.get(file_of.get(one.path.name), (None, 0.0))
-        wanted = refreshed[run] & below[one.dataset] if run is not None else set()
+        if (file := file_of.get(one.path.name)) not in took:
+            continue
+        run, started = took[file]
+        wanted = refreshed[run] & below[one.dataset]
         moments = [_first(shown[dataset], started) for dataset in wanted]
         if moments and None not in moments:
             found[one.dataset].append(max(moment for moment in moments if moment) - one.at)
-        elif run is not None and not wanted:
+        elif not wanted:
             found[one.dataset].append(_run_end(run) - one.at)  # no KPI follows from it (an unchanged rate): its run's end
     return found
 
@@ -222,13 +222,13 @@ def _wrong(base: list[Path], sent: list[Sent], rows: int) -> list[str]:
     from controlplane.lake import services as lake
     from pipeline.demo.files import Drop as Made
     from pipeline.demo.truth import compute
-    from pipeline.models import Drop, SilverReject
+    from pipeline.models import SilverReject
     from pipeline.services.gold import schema_of
     from pipeline.services.steps import table_of
 
     say("counting everything again in plain Python")
     names = [one.path.name for one in sent]
-    landed = sum(Drop.objects.filter(filename__in=names, state="accepted").values_list("rows", flat=True))
+    landed = bench.rows_landed(filename__in=names)
     faults = [] if landed == rows else [f"live: {landed:,} rows landed of {rows:,} sent"]
     moment = datetime.now(UTC)
     made = [Made(path.parent.name, path, moment) for path in (*base, *(one.path for one in sent))]
@@ -250,7 +250,7 @@ def _tell(watcher: Watcher, reader: Reader, latencies: dict[str, list[float]]) -
 
     for dataset, values in sorted(latencies.items()):
         say(f"{dataset:<14} {len(values):4} drops, median {median(values):5.1f} s, p95 {percentile(values, 0.95):5.1f} s")
-    durations = [(run.finished_at - run.started_at).total_seconds() for run in Run.objects.exclude(finished_at=None)]
+    durations = [(run.finished_at - run.started_at).total_seconds() for run in Run.objects.all() if run.finished_at]
     say(f"{len(durations)} runs, median {median(durations):.1f} s; failed polls: {dict(reader.faults) or 'none'}")
     spent = sorted(watcher.cpu_by_program().items(), key=lambda item: -item[1])
     say("processor seconds: " + ", ".join(f"{name} {seconds:.1f}" for name, seconds in spent))

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from benchmarks.progress import say
 
@@ -22,7 +23,8 @@ def in_order(files: Iterable[Path]) -> list[Path]:
 def land(files: Iterable[Path], landing: Path) -> int:
     """Copy files aside and rename them into the landing folder. Returns how many."""
     count = 0
-    for count, path in enumerate(files, start=1):
+    for path in files:
+        count += 1
         folder = landing / path.parent.name
         folder.mkdir(parents=True, exist_ok=True)
         part = folder / f".{path.name}.part"
@@ -42,7 +44,10 @@ def contracts_ready() -> None:
 
 
 def wait_until_idle(*, drops: int, timeout_s: float = 3600.0) -> None:
-    """Until so many drops were checked and no run is under way and no due work waits. Raises TimeoutError, and RuntimeError on failures."""
+    """Until so many drops were checked, no run is under way and no due work waits.
+
+    Raises TimeoutError, and RuntimeError when a step failed.
+    """
     from django.utils import timezone
 
     from pipeline.models import DatasetState, Drop, DropState, Run, RunState, Step, Work
@@ -68,6 +73,15 @@ def wait_until_idle(*, drops: int, timeout_s: float = 3600.0) -> None:
             say(f"{checked} of {drops} drops checked, {Run.objects.exclude(state=RunState.RUNNING).count()} runs done")
         time.sleep(0.1)
     raise TimeoutError(f"the pipeline did not come to rest within {timeout_s:.0f} s")
+
+
+def rows_landed(**only: Any) -> int:
+    """Rows that Bronze accepted, of the drops that the filter names."""
+    from django.db.models import Sum
+
+    from pipeline.models import Drop
+
+    return int(Drop.objects.filter(state="accepted", **only).aggregate(rows=Sum("rows"))["rows"] or 0)
 
 
 def _slow() -> set[str]:
