@@ -1,4 +1,4 @@
-"""The reference of ``serving``: a Django view that only answers, under the same server (``benchmarks.bare_web:application``)."""
+"""The reference of ``serving``: a Django view that only answers, under the same server (``bare_web:application``)."""
 
 from __future__ import annotations
 

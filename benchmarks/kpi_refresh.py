@@ -176,8 +176,8 @@ def _latencies(sent: list[Sent], reader: Reader) -> dict[str, list[float]]:
         refreshed[run].add(dataset)
     took: dict[int | None, tuple[int, float]] = {}
     steps = Step.objects.filter(state="succeeded", bronze_files__isnull=False).order_by("-id")
-    for file, run, begun in steps.values_list("bronze_files", "run_id", "run__started_at"):
-        took[file] = (run, begun.timestamp())  # the first step that took the file stays
+    for file, taker, begun in steps.values_list("bronze_files", "run_id", "run__started_at"):
+        took[file] = (taker, begun.timestamp())  # the first step that took the file stays
     file_of = dict(Drop.objects.values_list("filename", "bronze_file"))
     below = _kpis_below()
     found: dict[str, list[float]] = defaultdict(list)

@@ -48,7 +48,7 @@ def run() -> list[Figure]:
             target_on_ratio=True,
             reference=median(bare),
             runs=ours,
-            note=f"reference: bare DuckDB and delta-rs ({', '.join(f'{one:.1f}' for one in bare)} s); {full['runs']} pipeline runs",
+            note=f"reference: bare DuckDB + delta-rs ({', '.join(f'{one:.1f}' for one in bare)} s); {full['runs']} runs",
         ),
         Figure(
             "tables with another number of rows than the reference",
