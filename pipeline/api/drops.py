@@ -26,7 +26,7 @@ class RawParser(BaseParser):
 
     media_type = "*/*"
 
-    def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> bytes:
+    def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> Any:
         return bytes(stream.read(MAX_BYTES + 1))
 
 
@@ -84,13 +84,14 @@ class DropView(APIView):
         tags=["drops"],
     )
     def post(self, request: Request, dataset: str) -> Response:
-        if request.auth is not None and not apikey_allows(request.auth, dataset):
+        key: Any = request.auth
+        if key is not None and not apikey_allows(key, dataset):
             raise PermissionDenied(f"This key is not bound to the namespace {dataset}.")
         filename = request.query_params.get("filename", "").strip()
         if not filename:
             raise ValidationError({"filename": "name the file: ?filename=orders_20261124.csv"})
         length = int(request.META.get("CONTENT_LENGTH") or 0)
-        content = request.data if length <= MAX_BYTES else b""
+        content: Any = request.data if length <= MAX_BYTES else b""
         if length > MAX_BYTES or len(content) > MAX_BYTES:
             text = f"At most {MAX_BYTES // 2**20} MB over HTTP; put larger files into the landing folder."
             return Response({"detail": text}, status=413)
@@ -106,6 +107,7 @@ class DropView(APIView):
             raise NotFound(str(error)) from None
         except Overloaded as error:
             headers = {"Retry-After": str(error.retry_after_s)}
-            return Response({"detail": error.reason, "retry_after_s": error.retry_after_s}, status=error.status, headers=headers)
+            body = {"detail": error.reason, "retry_after_s": error.retry_after_s}
+            return Response(body, status=error.status, headers=headers)
         status = {DropState.ACCEPTED: 201, DropState.DUPLICATE: 200}.get(DropState(drop.state), 422)
         return Response(drop_json(drop), status=status)

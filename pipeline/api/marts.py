@@ -151,7 +151,9 @@ class TrustMetricsView(APIView):
 
     permission_classes = [HasRole(*READERS)]
 
-    @extend_schema(operation_id="trust_metrics", parameters=_SLICE[2:], responses={200: OpenApiTypes.OBJECT, 304: None}, tags=["figures"])
+    @extend_schema(
+        operation_id="trust_metrics", parameters=_SLICE[2:], responses={200: OpenApiTypes.OBJECT, 304: None}, tags=["figures"]
+    )
     def get(self, request: Request) -> Response:
         return _answer(request, _trust_contract())
 
@@ -172,7 +174,7 @@ class TrustMetricsExportView(APIView):
             return meta
         columns = list(contract.field_names)
         order = [(name, False) for name in contract.key]
-        chosen = {"columns": columns, "where": [], "group_by": [], "order_by": order, "limit": 1_000_000}
+        chosen: dict[str, Any] = {"columns": columns, "where": [], "group_by": [], "order_by": order, "limit": 1_000_000}
         rows = mart_rows(contract, **chosen) if mart_published(contract) else []
         buffer = io.StringIO()
         writer = csv.writer(buffer)

@@ -289,7 +289,8 @@ def _output(ctx: StepContext, outcome: Outcome) -> base.OutputDataset:
     if outcome.written:
         facets["version"] = dataset_version_dataset.DatasetVersionDatasetFacet(str(outcome.written.version))
     if outcome.verdicts:
-        facets["dataQualityAssertions"] = data_quality_assertions_dataset.DataQualityAssertionsDatasetFacet(
+        # The client files this facet under inputs; the standard allows it on every dataset.
+        facets["dataQualityAssertions"] = data_quality_assertions_dataset.DataQualityAssertionsDatasetFacet(  # type: ignore[assignment]
             [
                 data_quality_assertions_dataset.Assertion(
                     assertion=one["rule"], success=one["status"] == "passing", column=one["column"] or None

@@ -34,8 +34,8 @@ TERMINAL = {StepState.SUCCEEDED, StepState.FAILED, StepState.BLOCKED, StepState.
 def run_plan(*, as_of: datetime | None = None, at_once: bool = False, trigger: str = "") -> Run | None:
     """Start a run over everything that is due, or return None when nothing is, a run is under way, or it is too early.
 
-    ``at_once`` ignores the least intervals between refreshes: a person asked for it. A dataset that is held back after a failure
-    stays so; ``operations.retry`` lets it go.
+    ``at_once`` ignores the least intervals between refreshes: a person asked for it. A dataset that is held back after a
+    failure stays so; ``operations.retry`` lets it go.
     """
     with transaction.atomic():
         if not _planner_lock():

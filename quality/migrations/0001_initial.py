@@ -4,33 +4,36 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='QualityResult',
+            name="QualityResult",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('dataset', models.CharField(max_length=200)),
-                ('rule', models.CharField(max_length=200)),
-                ('column', models.CharField(blank=True, max_length=200)),
-                ('status', models.CharField(choices=[('passing', 'Passing'), ('failing', 'Failing'), ('error', 'Error')], max_length=10)),
-                ('observed', models.FloatField(help_text='ratio (0 to 1) or rows, as unit says')),
-                ('limit', models.FloatField()),
-                ('unit', models.CharField(max_length=10)),
-                ('critical', models.BooleanField(default=False)),
-                ('run_key', models.CharField(help_text='step or outside run that was judged', max_length=64)),
-                ('evaluated_at', models.DateTimeField()),
-                ('source', models.CharField(default='gate', max_length=40)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("dataset", models.CharField(max_length=200)),
+                ("rule", models.CharField(max_length=200)),
+                ("column", models.CharField(blank=True, max_length=200)),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[("passing", "Passing"), ("failing", "Failing"), ("error", "Error")], max_length=10
+                    ),
+                ),
+                ("observed", models.FloatField(help_text="ratio (0 to 1) or rows, as unit says")),
+                ("limit", models.FloatField()),
+                ("unit", models.CharField(max_length=10)),
+                ("critical", models.BooleanField(default=False)),
+                ("run_key", models.CharField(help_text="step or outside run that was judged", max_length=64)),
+                ("evaluated_at", models.DateTimeField()),
+                ("source", models.CharField(default="gate", max_length=40)),
             ],
             options={
-                'ordering': ['-evaluated_at', 'id'],
-                'indexes': [models.Index(fields=['dataset', '-evaluated_at'], name='quality_result_dataset')],
-                'constraints': [models.UniqueConstraint(fields=('run_key', 'dataset', 'rule'), name='quality_result_once')],
+                "ordering": ["-evaluated_at", "id"],
+                "indexes": [models.Index(fields=["dataset", "-evaluated_at"], name="quality_result_dataset")],
+                "constraints": [models.UniqueConstraint(fields=("run_key", "dataset", "rule"), name="quality_result_once")],
             },
         ),
     ]

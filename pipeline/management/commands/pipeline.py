@@ -147,7 +147,7 @@ class Command(BaseCommand):
         rows: QuerySet[SilverReject] | QuerySet[QuarantinedRow]
         rows = model.objects.filter(dataset=options["dataset"]).exclude(state=HeldState.RESOLVED)
         if options["rule"] and not options["quarantine"]:
-            rows = SilverReject.objects.filter(pk__in=rows.values("pk"), rules__contains=[options["rule"]])
+            rows = SilverReject.objects.filter(pk__in=rows.values_list("pk", flat=True), rules__contains=[options["rule"]])
         self._tell(f"{rows.count()} rows", options)
         if not options["dry_run"]:
             operations.rows_reprocess(rows=rows, actor=self.actor, reason=options["reason"])
