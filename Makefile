@@ -39,6 +39,7 @@ check: $(DEV) ## format, lint, types, import contracts, migrations, settings
 	$(VENV)/bin/lint-imports
 	$(PY) -m controlplane.embedded run --fast --home var/check -- $(PY) manage.py makemigrations --check --dry-run
 	$(PY) -m controlplane.embedded run --fast --home var/check -- $(PY) manage.py check --fail-level WARNING
+	$(PY) -m controlplane.embedded run --fast --home var/check -- $(PY) manage.py spectacular --fail-on-warn --validate --file /dev/null
 
 format: $(DEV) ## put the code into its format
 	$(PY) -m ruff check --fix .

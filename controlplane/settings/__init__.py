@@ -212,6 +212,14 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SERVE_INCLUDE_SCHEMA": False,
+    # What an operation is filed under: the word behind the prefix, unless the view names a tag.
+    "SCHEMA_PATH_PREFIX": "/api(/v1)?",
+    "SORT_OPERATIONS": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "lineage.api.openapi.add_ingest",
+    ],
+    "SECURITY": [{"apiKey": []}, {"cookieAuth": []}],
 }
 
 from controlplane.home.unfold import UNFOLD as UNFOLD  # noqa: E402

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -77,6 +77,8 @@ class DatasetVersions(reads.ReadView):
 
 
 class Jobs(reads.ReadView):
+    """The jobs of a namespace, with their newest run."""
+
     @extend_schema(parameters=PAGING, responses={200: dict}, operation_id="lineage_jobs")
     def get(self, request: Request, namespace: str = "") -> Response:
         rows, total = reads.page(selectors.jobs(namespace=namespace or None), request)
@@ -88,7 +90,14 @@ class Jobs(reads.ReadView):
         return Response({"totalCount": total, "jobs": shown})
 
 
+@extend_schema_view(get=extend_schema(operation_id="lineage_all_jobs"))
+class AllJobs(Jobs):
+    """The jobs of every namespace, with their newest run."""
+
+
 class JobDetail(reads.ReadView):
+    """A job with its latest run, what it reads and what it writes."""
+
     @extend_schema(responses={200: dict}, operation_id="lineage_job")
     def get(self, request: Request, namespace: str, name: str) -> Response:
         row = _job(namespace, name)
