@@ -6,3 +6,7 @@ class CatalogConfig(AppConfig):
 
     def ready(self) -> None:
         from catalog import panels  # noqa: F401  (sidebar and search)
+        from catalog.subject_holdings import NamedInContracts
+        from controlplane.subjects.registry import register
+
+        register(NamedInContracts())

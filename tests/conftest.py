@@ -5,6 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings as hypothesis_settings
+
+# Examples are judged by what they find, not by the clock of a busy machine.
+hypothesis_settings.register_profile("touchstone", deadline=None)
+hypothesis_settings.load_profile("touchstone")
 
 
 @pytest.fixture

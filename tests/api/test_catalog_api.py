@@ -158,5 +158,5 @@ def test_an_admin_key_imports_and_an_owner_key_does_not(world):
 
 
 def test_a_list_of_products_costs_the_same_queries_for_any_number(world, owner, django_assert_max_num_queries):
-    with django_assert_max_num_queries(4):
+    with django_assert_max_num_queries(6):
         owner.get("/api/v1/products")

@@ -237,3 +237,14 @@ def test_a_link_that_runs_script_is_refused(orders, owner):
 
     with pytest.raises(CatalogError, match="web address"):
         services.product_update(key="orders", actor=owner, links=[{"title": "x", "url": "javascript:alert(1)"}])
+
+
+def test_people_named_in_contracts_are_found_as_data_subjects(db):
+    from catalog.subject_holdings import NamedInContracts
+    from controlplane.subjects.protocol import SubjectIdentifiers
+    from tests.pipeline_support import contracts_ready
+
+    contracts_ready()
+    (found,) = NamedInContracts().find(SubjectIdentifiers({"username": ("martin",)}))
+    assert found.records == 7
+    assert not list(NamedInContracts().find(SubjectIdentifiers({"username": ("nobody",)})))
