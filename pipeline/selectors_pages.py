@@ -31,6 +31,7 @@ from pipeline.models import (
     StopSwitch,
     Work,
 )
+from pipeline.selectors_kpi import business_today as business_today
 
 TREND_DAYS = 30
 COUNT_LIMIT = 10_000  # counts stop here: "10,000+" says enough, and the page stays fast
@@ -46,10 +47,6 @@ LEFT JOIN LATERAL (
 ) AS v ON true
 ORDER BY k.kpi, d.day
 """
-
-
-def business_today(now: datetime | None = None) -> date:
-    return (now or timezone.now()).astimezone(ZoneInfo(settings.BUSINESS_TIME_ZONE)).date()
 
 
 @dataclass(frozen=True)

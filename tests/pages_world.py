@@ -220,8 +220,7 @@ def world(*, runs: int = 8, rejects: int = 12, quarantined: int = 4) -> None:
                 PartitionSource.objects.create(
                     dataset=dataset, partition=str(today - timedelta(days=back)), bronze_file=file, step=step, rows=80
                 )
-    file = BronzeFile.objects.filter(dataset="orders").first()
-    assert file is not None
+    file = BronzeFile.objects.filter(dataset="orders").latest("id")
     for number in range(rejects):
         reject_made(
             file,

@@ -81,7 +81,7 @@ def _against(kpi: KpiOverview, today: date, *, has_change: bool) -> str:
         return "No run has published it yet"
     day = "today so far" if latest.day == today else formats.day(latest.day)
     if has_change:
-        return "against yesterday" if latest.day == today else f"against the day before · {day}"
+        return "so far, against yesterday" if latest.day == today else f"against the day before · {day}"
     return f"{day[0].upper()}{day[1:]}, nothing to compare with"
 
 

@@ -44,7 +44,7 @@ def test_a_tile_shows_the_newest_figure_of_a_day_and_compares_it_with_yesterday(
     tile = next(one for one in home().tiles if one.key == "net_revenue")
     assert tile.value == Decimal(110)
     assert tile.change.startswith("+10.0")
-    assert (tile.change_kind, tile.change_against) == ("better", "against yesterday")
+    assert (tile.change_kind, tile.change_against) == ("better", "so far, against yesterday")
 
 
 def test_days_to_come_are_not_shown() -> None:
