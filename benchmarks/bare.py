@@ -119,11 +119,11 @@ def _outputs(connection: Any, contract: Contract, contracts: dict[str, Contract]
     """Every output partition that the inputs can fill."""
     found: set[str] = set()
     for one in contract.inputs:
-        upstream = contracts[one.dataset]
-        if upstream.partition is not None and one.trigger == upstream.partition.column:
-            column, layer = upstream.partition.column, upstream.layer
-            rows = connection.execute(f"SELECT DISTINCT CAST({column} AS VARCHAR) FROM {layer}_{one.dataset}").fetchall()
-            found |= scope.outputs_touched(contract, one, {one.trigger: [row[0] for row in rows]}, today=today)
+        if one.trigger is not None:
+            layer = contracts[one.dataset].layer
+            rows = connection.execute(f"SELECT DISTINCT CAST({one.trigger} AS VARCHAR) FROM {layer}_{one.dataset}").fetchall()
+            values = [row[0] for row in rows if row[0] is not None]
+            found |= scope.outputs_touched(contract, one, {one.trigger: values}, today=today)
     return found
 
 

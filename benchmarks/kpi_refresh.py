@@ -176,21 +176,22 @@ def _latencies(sent: list[Sent], reader: Reader) -> dict[str, list[float]]:
         refreshed[run].add(dataset)
     took: dict[int | None, tuple[int, float]] = {}
     steps = Step.objects.filter(state="succeeded", bronze_files__isnull=False).order_by("-id")
-    for file, taker, begun in steps.values_list("bronze_files", "run_id", "run__started_at"):
-        took[file] = (taker, begun.timestamp())  # the first step that took the file stays
-    file_of = dict(Drop.objects.values_list("filename", "bronze_file"))
+    for file, step_run, begun in steps.values_list("bronze_files", "run_id", "run__started_at"):
+        took[file] = (step_run, begun.timestamp())  # the first step that took the file stays
+    file_of: dict[str, int | None] = dict(Drop.objects.values_list("filename", "bronze_file"))
     below = _kpis_below()
     found: dict[str, list[float]] = defaultdict(list)
     for one in sent:
-        if (file := file_of.get(one.path.name)) not in took:
+        bronze = file_of.get(one.path.name)
+        if bronze not in took:
             continue
-        run, started = took[file]
-        wanted = refreshed[run] & below[one.dataset]
+        taken_by, started = took[bronze]
+        wanted = refreshed[taken_by] & below[one.dataset]
         moments = [_first(shown[dataset], started) for dataset in wanted]
         if moments and None not in moments:
             found[one.dataset].append(max(moment for moment in moments if moment) - one.at)
         elif not wanted:
-            found[one.dataset].append(_run_end(run) - one.at)  # no KPI follows from it (an unchanged rate): its run's end
+            found[one.dataset].append(_run_end(taken_by) - one.at)  # no KPI follows from it (an unchanged rate): its run's end
     return found
 
 

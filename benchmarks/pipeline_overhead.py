@@ -3,7 +3,8 @@
 Ours is the wall time that a user sees: from the first drop renamed into the landing folder of a running installation (web, a
 worker with two processes, beat, relay, PostgreSQL, Redis, default settings) to the end of the last run, every table written
 and published, every KPI there. The reference is ``bare.py`` on the same machine in the same run, also with two threads,
-decoding included. Both are repeated and compared by their medians.
+decoding included. Both are repeated and compared by their medians. Datasets whose contract has them wait five minutes between
+two refreshes (customer profile and what hangs on it; no KPI does) are refreshed by the first runs, but not waited for at the end.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def run() -> list[Figure]:
             full = elsewhere("pipeline_overhead:through", drops=folder)
             ours.append(full["seconds"])
             say(f"ours {number}: {full['seconds']:.1f} s; processor seconds: {full['cpu']}")
-    differing = sorted(name for name, rows in plain["rows"].items() if full["rows"].get(name) != rows)
+    differing = sorted(name for name, rows in full["rows"].items() if plain["rows"].get(name) != rows)
     return [
         Figure(
             f"{full['landed']:,} rows, landing to KPIs, median",
@@ -91,18 +92,22 @@ def through(*, drops: str) -> dict[str, Any]:
             "seconds": seconds,
             "landed": landed,
             "runs": Run.objects.count(),
-            "rows": _silver_rows(schema_of),
+            "rows": _table_rows(schema_of),
             "cpu": ", ".join(f"{name} {spent:.1f}" for name, spent in sorted(watcher.cpu_by_program().items())),
         }
 
 
-def _silver_rows(schema_of: Any) -> dict[str, int]:
+def _table_rows(schema_of: Any) -> dict[str, int]:
+    """Rows of every table that has been refreshed over everything, by dataset."""
     from catalog.selectors import contracts_current
     from controlplane.lake import services as lake
     from pipeline.services.steps import table_of
 
     found = {}
+    slow = bench.slow_datasets()
     for name, contract in contracts_current().items():
+        if name in slow:
+            continue
         with lake.engine("duckdb").session() as session:
             session.register_table("t", table_of(contract), schema=schema_of(contract))
             found[name] = int(session.fetch("SELECT COUNT(*) AS n FROM t")["n"][0].as_py())

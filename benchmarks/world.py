@@ -63,7 +63,7 @@ def wait_until_idle(*, drops: int, timeout_s: float = 3600.0) -> None:
         busy = (
             checked < drops
             or Run.objects.filter(state=RunState.RUNNING).exists()
-            or Work.objects.filter(run__isnull=True).exclude(dataset__in=held | _slow()).exists()
+            or Work.objects.filter(run__isnull=True).exclude(dataset__in=held | slow_datasets()).exists()
         )
         quiet_since = None if busy else quiet_since or time.monotonic()
         if quiet_since and time.monotonic() - quiet_since > 0.5:
@@ -84,7 +84,7 @@ def rows_landed(**only: Any) -> int:
     return int(Drop.objects.filter(state="accepted", **only).aggregate(rows=Sum("rows"))["rows"] or 0)
 
 
-def _slow() -> set[str]:
+def slow_datasets() -> set[str]:
     """Datasets whose contract has them wait longer than any refresh between two of theirs; no KPI is downstream of them."""
     from catalog.selectors import contracts_current
     from pipeline.domain.dag import Dag
