@@ -1,4 +1,4 @@
-"""The pipeline without Celery: services called in the order in which workers would call them. Real database, real Delta tables."""
+"""The pipeline without Celery: services called in the order in which workers would call them, on real stores."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ def contracts_ready(folder: Path = CONTRACTS) -> None:
 
 def land(files: Iterable[Path]) -> list[Drop]:
     """Send files named ``…/dataset/file`` as an outside system would."""
-    return [drop_receive(dataset=path.parent.name, filename=path.name, content=path.read_bytes(), source="test") for path in files]
+    return [
+        drop_receive(dataset=path.parent.name, filename=path.name, content=path.read_bytes(), source="test") for path in files
+    ]
 
 
 def drain(*, as_of: datetime | None = None, runs: int = 200) -> list[Run]:

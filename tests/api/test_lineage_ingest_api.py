@@ -122,7 +122,7 @@ def test_a_database_that_does_not_answer_is_503(secret: str, monkeypatch: pytest
     def broken(**_: Any) -> None:
         raise OperationalError
 
-    monkeypatch.setattr(api.services, "events_ingest", broken)
+    monkeypatch.setattr(api.services, "events_ingest", broken)  # type: ignore[attr-defined]
     answer = post(EVENT, run_event("sum"), secret)
     assert answer.status_code == 503
     assert answer["Retry-After"]

@@ -125,7 +125,7 @@ def test_the_elements_of_a_batch_keep_their_own_text() -> None:
 
 @pytest.mark.parametrize("text", ["", "{}", "[1", "[1,]", "[1 2]", "[1] 2", "[NaN]", "[" * 100_000, "nul"])
 def test_what_is_no_json_array_is_refused(text: str) -> None:
-    with pytest.raises(ingest.Fault) as caught:
+    with pytest.raises(ingest.Fault) as caught:  # type: ignore[attr-defined]
         services.json_array(text)
     assert caught.value.status == 400
 

@@ -153,7 +153,7 @@ def test_projectors_at_work_at_once_give_the_same_graph() -> None:
 
 
 def test_a_poison_event_never_stops_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = projection.fold
+    real = projection.fold  # type: ignore[attr-defined]
 
     def fold(delta: Any, item: Any) -> None:
         if item.event["job"]["name"] == "poison":
@@ -170,7 +170,7 @@ def test_a_poison_event_never_stops_the_others(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_an_event_that_the_database_refuses_never_stops_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = projection.write
+    real = projection.write  # type: ignore[attr-defined]
 
     def write(cursor: Any, delta: Any) -> Any:
         if any(job.name == "poison" for job in delta.jobs.values()):

@@ -85,8 +85,8 @@ def check_gold(truth: Truth) -> None:
     measured: dict[str, dict[str, Any]] = {}
     for row in rows_of(
         "mart_daily_revenue",
-        "SELECT t.order_date, t.channel_source, t.region, t.orders, t.lines, t.gross_amount AS gross, t.discount_amount AS discounts,"
-        " t.tax_amount AS taxes, t.refund_amount AS refunds, t.net_revenue FROM t",
+        "SELECT t.order_date, t.channel_source, t.region, t.orders, t.lines, t.gross_amount AS gross,"
+        " t.discount_amount AS discounts, t.tax_amount AS taxes, t.refund_amount AS refunds, t.net_revenue FROM t",
     ):
         measured[f"{row.pop('order_date')}|{row.pop('channel_source')}|{row.pop('region')}"] = row
     assert measured == truth.daily_revenue

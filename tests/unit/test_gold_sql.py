@@ -64,7 +64,7 @@ def test_every_input_of_the_contract_is_read(dataset: str) -> None:
 
 @pytest.mark.parametrize("dataset", [contract.dataset for contract in gold_contracts() if contract.partition])
 def test_outputs_are_held_to_the_scope(dataset: str) -> None:
-    column = contracts()[dataset].partition.column  # type: ignore[union-attr]
+    column = contracts()[dataset].partition.column
     sources = lineage(contracts()[dataset])[column].indirect
     assert any(item.dataset == "scope" and item.subtype == "JOIN" for item in sources)
 
