@@ -4,7 +4,8 @@ Ours is the wall time that a user sees: from the first drop renamed into the lan
 worker with two processes, beat, relay, PostgreSQL, Redis, default settings) to the end of the last run, every table written
 and published, every KPI there. The reference is ``bare.py`` on the same machine in the same run, also with two threads,
 decoding included. Both are repeated and compared by their medians. Datasets whose contract has them wait five minutes between
-two refreshes (customer profile and what hangs on it; no KPI does) are refreshed by the first runs, but not waited for at the end.
+two refreshes (customer profile and what hangs on it; no KPI does) are refreshed by the first runs, but not waited for at
+the end.
 """
 
 from __future__ import annotations
