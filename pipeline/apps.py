@@ -6,9 +6,12 @@ class PipelineConfig(AppConfig):
 
     def ready(self) -> None:
         from catalog.registry import on_contract_change, promise_state
+        from controlplane.backup.registry import after_restore, leased
         from controlplane.outbox.registry import ticker
         from pipeline import panels, tasks  # noqa: F401  (panels: sidebar and search)
+        from pipeline.selectors import table_names
         from pipeline.selectors_promises import promise_states
+        from pipeline.services.moving import addresses_follow
         from pipeline.services.operations import contract_changed
         from pipeline.subject_holdings import register_holdings
 
@@ -18,3 +21,5 @@ class PipelineConfig(AppConfig):
         promise_state(promise_states)
         on_contract_change(contract_changed)
         register_holdings()
+        leased("pipeline.tables", table_names)
+        after_restore("pipeline.addresses")(addresses_follow)

@@ -21,6 +21,11 @@ def contract_of(dataset: str) -> Contract:
     return contract
 
 
+def table_names() -> list[str]:
+    """The lake tables that contracts define, made or not: a step holds the lease of its table while it writes."""
+    return [f"{one.layer}/{one.dataset}" for one in contracts_current().values()]
+
+
 def dag() -> Dag:
     return Dag(contracts_current())
 

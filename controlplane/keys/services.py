@@ -14,7 +14,7 @@ from controlplane.keys.domain.canonical import canonical_json
 from controlplane.keys.domain.signing import Signature
 from controlplane.keys.errors import BadSignature
 
-__all__ = ["Signature", "canonical_json", "rotate_signing", "sign", "token", "tokens", "trust_anchor", "verify"]
+__all__ = ["Signature", "canonical_json", "reload", "rotate_signing", "sign", "token", "tokens", "trust_anchor", "verify"]
 
 # A rotated key is taken up by running processes within this time.
 RELOAD_S = 30.0
@@ -61,6 +61,11 @@ def rotate_signing() -> str:
     store.rotate("signing")
     _load.cache_clear()
     return _signing.key_id_of(_signing.public_of(_keys("signing")[-1]))
+
+
+def reload() -> None:
+    """Forget the keys that were read: others have been put in their place."""
+    _load.cache_clear()
 
 
 def token(value: str, kind: str) -> str:

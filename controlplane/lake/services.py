@@ -39,6 +39,7 @@ __all__ = [
     "staging_remove",
     "store",
     "table_exists",
+    "table_files",
     "table_partitions",
     "table_schema",
     "table_uri",
@@ -113,6 +114,11 @@ def table_schema(table: str) -> pa.Schema:
 def table_partitions(table: str, *, at: LakeConfig | None = None) -> list[str]:
     """The table's partition values as text, sorted."""
     return tables.partitions(at or config(), table)
+
+
+def table_files(table: str, *, version: int) -> list[str]:
+    """Data files of a version, relative to the table's folder; TableNotFound."""
+    return tables.files_of(config(), table, version)
 
 
 def last_commit(table: str) -> Commit:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pyarrow as pa
 from deltalake import DeltaTable
@@ -65,6 +66,14 @@ def table_version(config: LakeConfig, table: str) -> int:
 
 def table_schema(config: LakeConfig, table: str) -> pa.Schema:
     return delta.arrow_schema(delta.table_open(config, table))
+
+
+def files_of(config: LakeConfig, table: str, version: int) -> list[str]:
+    """Data files of a version as they are named in the store, relative to the table; TableNotFound."""
+    handle = delta.table_open(config, table)
+    handle.load_as_version(version)
+    # The log writes paths as addresses; a file's name is what they decode to.
+    return sorted(unquote(str(path)) for path in pa.table(handle.get_add_actions())["path"].to_pylist())
 
 
 def last_commit(config: LakeConfig, table: str) -> Commit:

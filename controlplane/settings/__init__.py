@@ -102,6 +102,7 @@ INSTALLED_APPS = [
     "controlplane.notify",
     "controlplane.subjects",
     "controlplane.lake",
+    "controlplane.backup",
     "catalog",
     "lineage",
     "quality",
