@@ -125,6 +125,8 @@ def _read_csv(path: Path, _contract: Contract | None, source: Source) -> pa.Tabl
     names = [name.strip().strip('"') for name in header]
     if len(set(names)) < len(names) or not all(names):
         raise DropRefused([Fault("line 1", "the header names a column twice or leaves a name empty")])
+    if header_end < 0:
+        return pa.table({name: pa.array([], pa.string()) for name in names})
     faults: list[Fault] = []
 
     def refuse_row(row: pacsv.InvalidRow) -> str:

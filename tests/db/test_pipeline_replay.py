@@ -138,7 +138,9 @@ def test_drops_in_any_order_and_in_many_runs_give_the_same_tables(prepared: Prep
     for start, end in pairwise(cuts):
         support.land(files[start:end])
         support.drain(as_of=prepared.world.as_of)
-    assert [text for text in support.failures() if "not published" not in text] == []
+        operations.retry(dataset=None, actor="system:test")  # facts without rates are held back until those come
+    support.drain(as_of=prepared.world.as_of)
+    assert [text for text in support.failures() if "not published" not in text and "which failed" not in text] == []
     found = worlds.everything()
     assert {table for table in wanted["lake"] if found["lake"].get(table) != wanted["lake"][table]} == set()
     assert found["held"] == wanted["held"]
