@@ -87,7 +87,7 @@ def dump(target: Path, *, snapshot_id: str, server_major: int) -> None:
     command = [
         program("pg_dump", server_major),
         "--format=custom",
-        "--compress=zstd:3",
+        "--compress=gzip:3",
         "--no-owner",
         f"--snapshot={snapshot_id}",
     ]

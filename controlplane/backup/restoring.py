@@ -118,8 +118,8 @@ def _refuse_what_would_be_lost(force: bool) -> None:
     users = database.in_use()
     if users:
         raise BackupError(
-            f"{users} connections use the database: stop web, workers, beat and relay first (make stop), then start the database"
-            " alone: python -m controlplane.embedded run -- python manage.py restore FOLDER"
+            f"{users} connections use the database: stop web, workers, beat and relay first (make stop), then start the"
+            " database alone: .venv/bin/python -m controlplane.embedded run -- .venv/bin/python manage.py restore FOLDER"
         )
     if force:
         return

@@ -76,6 +76,15 @@ def backup_create(*, folder: Path, with_keys: bool, actor: str, say: Say = lambd
     if folder.exists() and any(folder.iterdir()):
         raise BackupError(f"{folder} is not empty; name a new folder")
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        return _create(folder, with_keys, actor, say)
+    except BaseException:
+        for left in folder.iterdir():  # the folder was empty: all in it is ours
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
+        raise
+
+
+def _create(folder: Path, with_keys: bool, actor: str, say: Say) -> Manifest:
     holder = f"backup/{uuid.uuid4()}"
     major = database.server_major()
     database.program("pg_dump", major)  # before anything is held
