@@ -108,7 +108,7 @@ def served() -> dict[str, str]:
 def figures() -> dict[tuple[str, str], tuple[Any, Any, Any]]:
     """Newest value, numerator and denominator of every KPI and day."""
     rows = KpiValue.objects.order_by("id").values_list("kpi", "business_date", "value", "numerator", "denominator")
-    return {(kpi, day.isoformat()): tuple(rest) for kpi, day, *rest in rows}
+    return {(kpi, day.isoformat()): (value, numerator, denominator) for kpi, day, value, numerator, denominator in rows}
 
 
 def held() -> dict[str, list[Any]]:

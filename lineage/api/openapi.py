@@ -44,7 +44,7 @@ def _operation(name: str, text: str, body: dict[str, Any], answers: dict[str, An
     }
 
 
-def add_ingest(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
+def add_ingest(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:  # noqa: ARG001  (the hook's signature)
     """Post-processing hook of drf-spectacular."""
     paths = result["paths"]
     paths.setdefault("/api/v1/lineage", {})["post"] = _operation(

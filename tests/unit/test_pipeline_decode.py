@@ -40,7 +40,7 @@ PARQUET = contract(Source("parquet"))
 
 
 def tokens(values: Iterable[str]) -> list[str]:
-    return [None if value is None else f"token of {value}" for value in values]  # type: ignore[misc]
+    return [None if value is None else f"token of {value}" for value in values]
 
 
 def read(folder: Path, content: bytes | str, by: Contract = CSV, **options: Any) -> Decoded:
