@@ -14,6 +14,7 @@ from controlplane.outbox.models import OutboxMessage
 from controlplane.outbox.registry import handler_of
 from controlplane.telemetry.context import bind
 from controlplane.telemetry.domain.redaction import redact_text
+from controlplane.telemetry.failpoints import failpoint
 from controlplane.telemetry.metrics import counter, histogram
 
 log = structlog.get_logger(__name__)
@@ -58,6 +59,7 @@ def deliver_due(*, limit: int = BATCH) -> int:
                 _release(messages[place:])
                 break
             if _deliver(message):
+                failpoint("outbox.before_mark", message.topic)
                 delivered.append(message.id)
     finally:
         if delivered:
