@@ -180,7 +180,7 @@ def settled(installation: Installation, wanted: dict[str, Any], *, patience_s: f
 
 
 def disturb(installation: Installation, fired: Path) -> None:
-    """While the failpoints do their work: the worker with all its children, and PostgreSQL go down hard; the relay once more."""
+    """While the failpoints do their work: the worker with all its children, and PostgreSQL go down hard, the relay again."""
 
     def some_accepted() -> bool:
         return bool(query(installation, "SELECT count(*) FROM pipeline_bronzefile")[0][0] >= 5)

@@ -32,7 +32,8 @@ FIELDS = (
 def contract(**more: Any) -> Contract:
     given_ = {
         "dataset": "things", "version": "1.0.0", "layer": "silver", "domain": "d", "product": "p",
-        "title": "t", "description": "", "owner": "o", "steward": "s", "fields": FIELDS, "key": ("id",), "order_by": ("updated_at", "source_seq"),
+        "title": "t", "description": "", "owner": "o", "steward": "s", "fields": FIELDS,
+        "key": ("id",), "order_by": ("updated_at", "source_seq"),
         "source": Source("csv", time_zone=ZONE), "rules": (RowRule("not_13", "amount <> 13"),),
         "partition": Partition("day", "day_at", "business_date", stable=False), "sha256": str(sorted(more)),
     }  # fmt: skip
