@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from datetime import date
+from datetime import date, datetime
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from django.http import HttpResponse
@@ -21,7 +22,7 @@ from controlplane.accounts.permissions import HasRole
 from pipeline.api.kpis import READERS
 from pipeline.api.responses import figures_response
 from pipeline.models import DatasetState
-from pipeline.selectors_kpi import mart_published, mart_rows
+from pipeline.selectors_kpi import mart_published, mart_rows, measures
 
 MAX_ROWS = 1000
 TRUST = "mart_trust_scores"
@@ -40,6 +41,8 @@ def _slice(request: Request, contract: Contract) -> dict[str, Any]:
                 raise ValidationError({parameter: f"{contract.dataset} has no date"})
             where.append((day, operator, _date(parameter, params[parameter])))
     for name in params:
+        if "\0" in params[name]:
+            raise ValidationError({name: "holds a character that no text in a database has"})
         if name in names:
             where.append((name, "in", _values(names[name].type, name, params[name])))
         elif name not in _RESERVED:
@@ -50,6 +53,12 @@ def _slice(request: Request, contract: Contract) -> dict[str, Any]:
         unknown = [name for name in used if name not in names]
         if unknown:
             raise ValidationError({parameter: f"not a column: {', '.join(unknown)}"})
+    summed = measures(contract)
+    if group_by:
+        if wrong := [name for name in group_by if name in summed]:
+            raise ValidationError({"group_by": f"measures are summed, not grouped by: {', '.join(wrong)}"})
+        if wrong := [name for name, _ in order if name not in (*group_by, *summed)]:
+            raise ValidationError({"order_by": f"neither grouped by nor a measure: {', '.join(wrong)}"})
     return {
         "columns": list(names),
         "where": where,
@@ -73,12 +82,27 @@ def _values(kind: str, name: str, text: str) -> list[Any]:
         return [_date(name, part) for part in parts]
     if kind == "boolean":
         return [part.lower() in ("true", "1") for part in parts]
+    if kind == "timestamp":
+        return [_moment(name, part) for part in parts]
     if kind == "string":
         return parts
     try:
-        return [int(part) for part in parts]
+        numbers = [Decimal(part) for part in parts]
+    except InvalidOperation:
+        raise ValidationError({name: "not a number"}) from None
+    if not all(number.is_finite() for number in numbers):
+        raise ValidationError({name: "not a number"})
+    return numbers
+
+
+def _moment(name: str, text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
     except ValueError:
-        raise ValidationError({name: "not a whole number"}) from None
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise ValidationError({name: "not a moment; write it as 2026-11-24T10:00:00Z"})
+    return moment
 
 
 def _number(parameter: str, text: str, lowest: int, highest: int) -> int:
@@ -101,11 +125,12 @@ def _answer(request: Request, contract: Contract) -> Response:
     run = str(state.last_step.run.uuid) if state and state.last_step else None
 
     def build() -> dict[str, Any]:
-        rows = mart_rows(contract, **chosen) if mart_published(contract) else []
-        more = len(rows) == chosen["limit"]
+        one_more = chosen | {"limit": chosen["limit"] + 1}
+        rows = mart_rows(contract, **one_more) if mart_published(contract) else []
+        more = len(rows) > chosen["limit"]
         return {
             "dataset": f"gold.{contract.dataset}",
-            "rows": rows,
+            "rows": rows[: chosen["limit"]],
             "next_offset": chosen["offset"] + chosen["limit"] if more else None,
             "refreshed_at": state.refreshed_at if state else None,
             "run": run,
@@ -190,4 +215,4 @@ class TrustMetricsExportView(APIView):
 
 def safe_cell(value: Any) -> Any:
     """A text that a spreadsheet would run as a formula is quoted."""
-    return "'" + value if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t") else value
+    return "'" + value if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value

@@ -20,6 +20,12 @@ CACHE_S = 2
 UNREACHABLE = "The lake is unreachable; these figures are those of the last publication."
 
 
+def _has_copy(sent: str, tag: str) -> bool:
+    """Whether If-None-Match names the tag: a list, weak tags (a proxy that compresses makes them so), or any copy."""
+    named = [one.strip().removeprefix("W/") for one in sent.split(",")]
+    return tag in named or named == ["*"]
+
+
 def figures_response(
     request: Request, *, dataset: str, version: str, run: str | None, build: Callable[[], dict[str, Any]]
 ) -> Response:
@@ -36,7 +42,7 @@ def figures_response(
         headers["X-Pipeline-Run"] = run
     if not reachable:
         headers["Warning"] = f'110 - "{UNREACHABLE}"'
-    if request.headers.get("If-None-Match") == tag:
+    if _has_copy(request.headers.get("If-None-Match", ""), tag):
         return Response(status=304, headers=headers)
     body = {
         **build(),
