@@ -166,6 +166,12 @@ def lake_reachable() -> bool:
 # --- marts ------------------------------------------------------------------------------------------------------------
 
 
+def measures(contract: Contract) -> list[str]:
+    """Columns of a served table that can be summed."""
+    kinds = ("decimal", "integer", "number")
+    return [one.name for one in contract.fields if one.type in kinds and one.name not in contract.key]
+
+
 def mart_rows(
     contract: Contract,
     *,
@@ -181,12 +187,9 @@ def mart_rows(
     ``where``: (column, operator, value) with operators =, >=, <=, in.
     """
     operators = {"=": "{} = %s", ">=": "{} >= %s", "<=": "{} <= %s", "in": "{} = ANY(%s)"}
-    measures = [
-        one.name for one in contract.fields if one.type in ("decimal", "integer", "number") and one.name not in contract.key
-    ]
     if group_by:
         picked: list[sql.Composable] = [sql.Identifier(name) for name in group_by]
-        picked += [sql.SQL("sum({}) AS {}").format(sql.Identifier(name), sql.Identifier(name)) for name in measures]
+        picked += [sql.SQL("sum({}) AS {}").format(sql.Identifier(name), sql.Identifier(name)) for name in measures(contract)]
     else:
         picked = [sql.Identifier(name) for name in columns]
     query = sql.SQL("SELECT {} FROM {}").format(sql.SQL(", ").join(picked), sql.Identifier("gold", contract.dataset))
