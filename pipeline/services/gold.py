@@ -279,11 +279,7 @@ def _changed_sql(contract: Contract, wanted: list[str]) -> str:
 
 def _changed_intervals(session: Any, contract: Contract) -> dict[str, Any] | None:
     """Keys of a dimension and the spans of time in which they read differently now: payload of interval work."""
-    key = contract.key[0]
-    changed = session.fetch(
-        f"SELECT DISTINCT x.{key} AS k, x.valid_from AS low, x.valid_to AS high"
-        f" FROM ({_changed_sql(contract, [key, 'valid_from', 'valid_to'])}) AS x"
-    ).to_pylist()
+    changed = session.fetch(_intervals_sql(contract)).to_pylist()
     if not changed:
         return None
     lows = [row["low"] for row in changed]
@@ -293,6 +289,31 @@ def _changed_intervals(session: Any, contract: Contract) -> dict[str, Any] | Non
         return {"span": span, "keys": None}
     keys = [[row["k"], _iso(row["low"]), _iso(row["high"])] for row in changed]
     return {"span": span, "keys": sorted(keys, key=lambda key: [value or "" for value in key])}
+
+
+def _intervals_sql(contract: Contract) -> str:
+    """(k, low, high): where another version holds now than did before.
+
+    A version that only ends earlier or later (another one was put behind it) differs between its two ends, not from its start:
+    otherwise every change would reach back over all of a key's history.
+    """
+    key = contract.key[0]
+    same = [name for name in gold_schema(contract).names if name not in ("valid_to", "is_current")]
+    equal = " AND ".join(
+        f"f.{name} = c.{name}" if name in (key, "valid_from") else f"f.{name} IS NOT DISTINCT FROM c.{name}" for name in same
+    )
+    return (
+        f"SELECT c.{key} AS k, c.valid_from AS low, c.valid_to AS high FROM candidate AS c"
+        f" WHERE NOT EXISTS (SELECT 1 FROM former AS f WHERE {equal})"
+        f" UNION SELECT f.{key} AS k, f.valid_from AS low, f.valid_to AS high FROM former AS f"
+        f" WHERE NOT EXISTS (SELECT 1 FROM candidate AS c WHERE {equal})"
+        f" UNION SELECT c.{key} AS k,"
+        " CASE WHEN c.valid_to IS NULL THEN f.valid_to WHEN f.valid_to IS NULL OR c.valid_to < f.valid_to THEN c.valid_to"
+        " ELSE f.valid_to END AS low,"
+        " CASE WHEN c.valid_to IS NULL OR f.valid_to IS NULL THEN NULL WHEN c.valid_to < f.valid_to THEN f.valid_to"
+        " ELSE c.valid_to END AS high"
+        f" FROM candidate AS c JOIN former AS f ON {equal} WHERE c.valid_to IS DISTINCT FROM f.valid_to"
+    )
 
 
 def _iso(value: Any) -> str | None:
