@@ -14,6 +14,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from types import FrameType
 
 from benchmarks.figures import Figure, lines
 
@@ -32,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in wanted:
         if name not in NAMES:
             parser.error(f"there is no benchmark {name!r}: {', '.join(NAMES)}")
+    signal.signal(signal.SIGTERM, interrupt)
     missed: list[str] = []
     judged = 0
     for name in wanted:
@@ -51,6 +53,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if missed else 0
 
 
+def interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
 def measure(name: str) -> list[Figure] | None:
     """One benchmark in a process of its own; None when it broke off. Its complaint is on standard error."""
     sys.stderr.write(f"{name} …\n")
@@ -60,9 +66,10 @@ def measure(name: str) -> list[Figure] | None:
         try:
             child.wait()
         except KeyboardInterrupt:
-            # The terminal told the child as well; it stops its services and deletes its home before it ends.
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-            child.send_signal(signal.SIGINT)
+            # The child stops its services and deletes its home before it ends; from a terminal it was told as well.
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, signal.SIG_IGN)
+            child.send_signal(signal.SIGTERM)
             child.wait()
             raise SystemExit(130) from None
         if child.returncode or not result.exists():
