@@ -30,7 +30,7 @@ stop: $(RUNTIME) ## stop what runs from TOUCHSTONE_HOME
 	@$(PY) -m controlplane.embedded stop
 
 test: $(DEV) ## the tests, but those in a browser
-	$(PY) -m pytest -n $(PYTEST_WORKERS) -m "not e2e" $(ARGS)
+	$(PY) -m pytest -n $(PYTEST_WORKERS) --dist loadfile -m "not e2e" $(ARGS)
 
 check: $(DEV) ## format, lint, types, import contracts, migrations, settings
 	$(PY) -m ruff format --check .
