@@ -123,7 +123,7 @@ def test_a_backup_brings_everything_back_and_the_pipeline_works_on(
     second.manage("audit", "verify")
     changed = differences(outcome(second), wanted)
     assert not changed, "\n".join(changed)
-    actions = query(second, "SELECT action FROM audit_entry WHERE action LIKE 'backup.%' ORDER BY id")
+    actions = query(second, "SELECT action FROM audit_auditentry WHERE action LIKE 'backup.%' ORDER BY id")
     assert actions == [("backup.restore",)]  # the record of the backup came after its snapshot
 
     take_in(second, later, drops=len(files))
