@@ -75,7 +75,7 @@ def test_every_installed_app_of_ours_has_private_insides_and_inner_layers() -> N
 def test_every_app_of_the_design_is_installed() -> None:
     apps = {
         *(f"controlplane.{name}" for name in ("telemetry", "outbox", "keys", "audit", "accounts", "notify", "ui")),
-        *(f"controlplane.{name}" for name in ("subjects", "lake", "evidence", "home")),
+        *(f"controlplane.{name}" for name in ("subjects", "lake", "backup", "evidence", "home")),
         *("catalog", "lineage", "quality", "privacy", "pipeline"),
     }
     assert own_apps() == apps
