@@ -47,6 +47,7 @@ def _start() -> None:
 
 
 def _use(home: Path, *, redis_database: int) -> None:
+    os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)  # the main process's; each worker keeps its own counts
     home.mkdir(parents=True, exist_ok=True)
     os.environ["TOUCHSTONE_HOME"] = str(home)
     os.environ["TOUCHSTONE_ENVIRONMENT"] = "qa"
