@@ -10,6 +10,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -127,9 +128,22 @@ def child(installation: Installation, name: str) -> int:
     return int(read_json(installation.home / "run" / "supervisor.json")["children"][name]["pid"])
 
 
+def living(installation: Installation, name: str) -> int:
+    """The child's pid, once it lives: a failpoint may just have killed it, and the supervisor starts it again."""
+
+    def lives() -> bool:
+        return psutil.pid_exists(child(installation, name))
+
+    wait(lives, patience_s=60, text=f"{name} was not started again")
+    return child(installation, name)
+
+
 def kill_tree(pid: int) -> None:
     """SIGKILL a process and all it started, at the same moment."""
-    root = psutil.Process(pid)
+    try:
+        root = psutil.Process(pid)
+    except psutil.NoSuchProcess:  # a failpoint was faster
+        return
     for process in [root, *root.children(recursive=True)]:
         try:
             os.kill(process.pid, signal.SIGKILL)
@@ -186,9 +200,10 @@ def disturb(installation: Installation, fired: Path) -> None:
         return bool(query(installation, "SELECT count(*) FROM pipeline_bronzefile")[0][0] >= 5)
 
     wait(some_accepted, patience_s=60, text="no drop was accepted")
-    os.kill(child(installation, "relay"), signal.SIGKILL)
+    with suppress(ProcessLookupError):  # a failpoint was faster
+        os.kill(living(installation, "relay"), signal.SIGKILL)
     wait((fired / "step.after_commit:orders").exists, patience_s=120, text=state(installation))
-    kill_tree(child(installation, "worker"))
+    kill_tree(living(installation, "worker"))
     wait((fired / "step.after_commit:dim_product").exists, patience_s=120, text=state(installation))
     postgres = Services(Home(installation.home.resolve()), environ={}).status()["postgres"]
     assert postgres is not None
