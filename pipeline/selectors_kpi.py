@@ -12,7 +12,6 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Max
 from django.utils import timezone
 from psycopg import sql
 
@@ -73,13 +72,7 @@ def kpi_readings(now: datetime | None = None) -> list[KpiReading]:
     contracts = kpi_contracts()
     keys = [contract.kpi.key for contract in contracts if contract.kpi]
     today = business_today(now)
-    # Dates after today (a promise that falls due tomorrow) have no figure yet, whatever a run wrote for them.
-    newest = (
-        KpiValue.objects.filter(kpi__in=keys, business_date__lte=today, business_date__gt=_trend_start(keys, today))
-        .order_by("kpi", "business_date", "-id")
-        .distinct("kpi", "business_date")
-        .select_related("step__run")
-    )
+    newest = KpiValue.objects.filter(pk__in=_newest_ids(keys, today)).select_related("step__run").order_by("business_date")
     values: dict[str, list[KpiValue]] = {key: [] for key in keys}
     for value in newest:
         values[value.kpi].append(value)
@@ -96,9 +89,28 @@ def kpi_readings(now: datetime | None = None) -> list[KpiReading]:
     ]
 
 
-def _trend_start(keys: list[str], today: date) -> date:
-    newest = KpiValue.objects.filter(kpi__in=keys, business_date__lte=today).aggregate(newest=Max("business_date"))["newest"]
-    return (newest or today) - timedelta(days=TREND_DAYS)
+# A figure gets a new row whenever it changes, every few seconds: one index probe for each KPI and day finds the newest, where
+# DISTINCT ON would read them all. Days after today (a promise that falls due tomorrow) have no figure yet.
+_NEWEST_IDS = """
+SELECT newest.id
+FROM unnest(%(keys)s::text[]) AS k(kpi)
+CROSS JOIN LATERAL (
+  SELECT business_date FROM pipeline_kpivalue
+  WHERE kpi = k.kpi AND business_date <= %(today)s ORDER BY business_date DESC, id DESC LIMIT 1
+) AS last
+CROSS JOIN generate_series(last.business_date - %(days)s + 1, last.business_date, interval '1 day') AS d(day)
+CROSS JOIN LATERAL (
+  SELECT id FROM pipeline_kpivalue
+  WHERE kpi = k.kpi AND business_date = d.day::date ORDER BY business_date DESC, id DESC LIMIT 1
+) AS newest
+"""
+
+
+def _newest_ids(keys: list[str], today: date) -> list[int]:
+    """The newest row of each KPI for each of its last days that have one."""
+    with connection.cursor() as cursor:
+        cursor.execute(_NEWEST_IDS, {"keys": keys, "today": today, "days": TREND_DAYS})
+        return [row[0] for row in cursor.fetchall()]
 
 
 def _reading(contract: Contract, values: list[KpiValue], state: DatasetState | None, now: datetime) -> KpiReading:
