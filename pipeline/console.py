@@ -31,10 +31,12 @@ from pipeline.models import (
 )
 from pipeline.selectors import contract_of, dag, dataset_states
 from pipeline.services import gold, planning, watermarks
+from pipeline.services.landing_folder import landing_pending
 from pipeline.services.parity import TableParity
 from pipeline.services.steps import table_of
 
 console = Console()
+QUIET_S = 0.5  # so long nothing must have been left to do
 TERMINAL = {StepState.SUCCEEDED, StepState.FAILED, StepState.BLOCKED, StepState.SKIPPED}
 
 
@@ -128,8 +130,9 @@ def wait_until_idle(*, as_of: datetime | None = None, timeout_s: float = 3600) -
                 _show(progress, bars, run)
             elif planning.run_plan(as_of=as_of, at_once=True) is None:
                 quiet_since = quiet_since or time.monotonic()
-                landed = Drop.objects.filter(state=DropState.LANDED).exists()
-                if not landed and time.monotonic() - quiet_since > 0.5:
+                if landing_pending():
+                    quiet_since = None
+                elif time.monotonic() - quiet_since > QUIET_S:
                     break
             time.sleep(0.15)
         for pk in bars:

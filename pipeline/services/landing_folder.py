@@ -41,12 +41,25 @@ def landing_scan() -> int:
     return len(found)
 
 
+def landing_pending() -> bool:
+    """Whether a file lies in the landing folder, or a drop waits for its check."""
+    lying = any(
+        _is_done(path) and path.is_file() for folder in _folders(Path(settings.LANDING_DIR)) for path in folder.iterdir()
+    )
+    return lying or Drop.objects.filter(state=DropState.LANDED).exists()
+
+
 def _folders(root: Path) -> list[Path]:
     return sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")) if root.is_dir() else []
 
 
+def _is_done(path: Path) -> bool:
+    """Whether the name says that its sender has finished with the file."""
+    return not path.name.startswith(".") and path.suffix not in {".part", ".tmp"}
+
+
 def _settled(path: Path) -> bool:
-    if path.name.startswith(".") or path.suffix in {".part", ".tmp"}:
+    if not _is_done(path):
         return False
     try:
         return path.is_file() and time.time() - path.stat().st_mtime >= SETTLED_S

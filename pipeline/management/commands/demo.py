@@ -26,6 +26,7 @@ from pipeline.demo.world import World
 from pipeline.domain.code import ROOT
 from pipeline.models import DatasetState, Drop, DropState, QuarantinedRow, SilverReject, Step
 from pipeline.selectors_kpi import kpi_readings
+from pipeline.services.landing_folder import landing_pending
 
 LIVE_EVERY_S = 2
 LIVE_EVENTS_PER_MIN = 600
@@ -102,7 +103,7 @@ class Command(BaseCommand):
         columns = (TextColumn("checking drops at the edge"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, console=console) as progress:
             bar = progress.add_task("", total=len(files))
-            while waiting():
+            while landing_pending():
                 checked = Drop.objects.exclude(state=DropState.LANDED).count() - before
                 progress.update(bar, completed=max(0, min(checked, len(files))))
                 time.sleep(0.2)
@@ -153,15 +154,3 @@ def put(content: bytes, *, dataset: str, filename: str) -> None:
     part = folder / f".{filename}.part"
     part.write_bytes(content)
     part.replace(folder / filename)
-
-
-def waiting() -> bool:
-    """Whether files lie in the landing folder or drops wait for their check."""
-    root = Path(settings.LANDING_DIR)
-    lying = any(
-        path.is_file() and not path.name.startswith(".")
-        for folder in root.iterdir()
-        if folder.is_dir() and not folder.name.startswith(".")
-        for path in folder.iterdir()
-    )
-    return lying or Drop.objects.filter(state=DropState.LANDED).exists()

@@ -109,7 +109,7 @@ class Command(BaseCommand):
         if options["retry"]:
             operations.retry(dataset=None, actor=self.actor)
         run = planning.run_plan(as_of=as_of, at_once=True, trigger="asked for on the console")
-        self.stdout.write(f"run {run.uuid} started" if run else "nothing to do, or a run is under way")
+        self.stdout.write(f"run {run.uuid} started" if run else "no run was started: nothing waits yet, or one is under way")
         if options["wait"]:
             console.wait_until_idle(as_of=as_of)
 
