@@ -14,11 +14,11 @@ RUNTIME := $(VENV)/.runtime-installed
 DEV := $(VENV)/.dev-installed
 PYTEST_WORKERS ?= 2
 
-.PHONY: help demo up stop test check format e2e bench lock clean clean-state
+.PHONY: help demo up stop test check format e2e e2e-producers bench lock clean clean-state
 
 help: ## list the targets
-	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
-	@printf '\nVariables: PORT (8000), TOUCHSTONE_HOME (var), DATABASE_URL, REDIS_URL, ONCE=1 (demo), ONLY=name (bench), ARGS (test, e2e).\n'
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
+	@printf '\nVariables: PORT (8000), TOUCHSTONE_HOME (var), DATABASE_URL, REDIS_URL, ONCE=1 (demo), ONLY=name (bench), ARGS (test, e2e, e2e-producers).\n'
 
 demo: $(RUNTIME) ## the demo world on a running installation (ONCE=1: one full cycle, then stop)
 	@exec $(PY) -m controlplane.embedded up --demo $(if $(filter-out 0,$(ONCE)),--once)
@@ -53,12 +53,19 @@ e2e: $(DEV) ## whole installations and pages in real Chromium
 		$(PY) -m pytest -m e2e tests/e2e $(ARGS) || test $$? -eq 5; \
 	fi
 
+e2e-producers: $(DEV) ## real producers (OpenLineage client, dbt, Airflow) against a running installation
+	@$(PY) -m tests.producers.environments
+	$(PY) -m pytest -m e2e tests/producers $(ARGS)
+
 bench: $(DEV) ## every performance figure, against its reference (ONLY=name for one)
 	@$(PY) -m benchmarks $(if $(ONLY),--only $(ONLY))
 
 lock: $(DEV) ## pin the newest allowed versions into the lock files
 	$(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header -o requirements.lock pyproject.toml
 	$(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header -o requirements-dev.lock -c requirements.lock --group dev pyproject.toml
+	for name in tests/producers/requirements/*.in; do \
+		$(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header -o "$${name%.in}.lock" "$$name" || exit 1; \
+	done
 
 clean: ## delete the virtual environment and caches; state stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage htmlcov var/check var/test

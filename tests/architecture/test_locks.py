@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-LOCKS = ["requirements.lock", "requirements-dev.lock"]
+PRODUCERS = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests/producers/requirements").glob("*.lock"))
+LOCKS = ["requirements.lock", "requirements-dev.lock", *PRODUCERS]
 PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==([^ ;\\]+)", re.MULTILINE)
 
 
@@ -47,6 +48,13 @@ def test_every_pin_has_a_hash(lock: str) -> None:
 def test_what_the_project_needs_is_pinned() -> None:
     assert required() - pins("requirements.lock").keys() == set()
     assert (required() | required("dev")) - pins("requirements-dev.lock").keys() == set()
+
+
+def test_what_a_producer_needs_is_pinned() -> None:
+    for lock in PRODUCERS:
+        lines = (ROOT / lock).with_suffix(".in").read_text().splitlines()
+        wanted = {canonical(re.split(r"[\[<>=!~; ]", line)[0]) for line in lines if line and not line.startswith("#")}
+        assert wanted - pins(lock).keys() == set()
 
 
 def test_development_uses_the_versions_of_the_runtime() -> None:

@@ -1,0 +1,1 @@
+"""Real producers against a running installation (``make e2e-producers``)."""
