@@ -11,15 +11,18 @@ from pipeline.models.runs import (
     DatasetState,
     KeyPlace,
     PartitionSource,
+    PartitionWrite,
     Reason,
     Run,
     RunState,
+    SqlText,
     Step,
     StepState,
     StopSwitch,
     Work,
     WorkKind,
 )
+from pipeline.models.selections import StepRows
 from pipeline.models.serving import KpiValue
 
 __all__ = [
@@ -32,12 +35,15 @@ __all__ = [
     "KeyPlace",
     "KpiValue",
     "PartitionSource",
+    "PartitionWrite",
     "QuarantinedRow",
     "Reason",
     "Run",
     "RunState",
     "SilverReject",
+    "SqlText",
     "Step",
+    "StepRows",
     "StepState",
     "StopSwitch",
     "Work",

@@ -74,6 +74,8 @@ class Step(models.Model):
     fencing = models.BigIntegerField(null=True, blank=True)
     contract_version = models.CharField(max_length=40, blank=True)
     sql_sha256 = models.CharField(max_length=64, blank=True)
+    inputs = models.JSONField(default=dict, help_text="{dataset: version of its table that was read, null: no table yet}")
+    build = models.JSONField(default=dict, help_text="{code, commit, version, engine} of the worker that carried it out")
     timings = models.JSONField(default=dict, help_text="seconds by phase")
     error = models.TextField(blank=True)
     bronze_files = models.ManyToManyField("pipeline.BronzeFile", related_name="steps", blank=True)
@@ -189,16 +191,49 @@ class KeyPlace(models.Model):
 
 
 class PartitionSource(models.Model):
-    """Which Bronze files brought rows into a Silver partition: the first hop of every figure's trail."""
+    """Which Bronze files brought rows into a Silver partition, step by step: the last hop of every figure's trail.
+
+    A row for each step that took rows of the file in. What a file had brought as of a step is its newest ``whole`` row up to
+    there plus the later partial ones (records that were held back and judged again).
+    """
 
     dataset = models.CharField(max_length=100)
     partition = models.CharField(max_length=40)
     bronze_file = models.ForeignKey("pipeline.BronzeFile", on_delete=models.CASCADE, related_name="partitions")
     step = models.ForeignKey(Step, null=True, on_delete=models.SET_NULL, related_name="+")
     rows = models.BigIntegerField(help_text="rows accepted from the file into the partition")
+    whole = models.BooleanField(default=True, help_text="false: these rows came on top of what the file had brought before")
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["dataset", "partition", "bronze_file"], name="partition_source_once")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["dataset", "partition", "bronze_file", "step"], name="partition_source_once_per_step"
+            )
+        ]
+
+
+class PartitionWrite(models.Model):
+    """A step replaced a partition of its dataset's table, as of a table version. Only ever added to.
+
+    Together with the versions that each step read (``Step.inputs``) it tells which step had made what a figure was computed
+    from, however often the partition has been replaced since. ``partition`` is empty for a table without partitions.
+    """
+
+    dataset = models.CharField(max_length=100)
+    partition = models.CharField(max_length=40, blank=True)
+    table_version = models.BigIntegerField()
+    step = models.ForeignKey(Step, on_delete=models.CASCADE, related_name="writes")
+
+    class Meta:
+        indexes = [models.Index(fields=["dataset", "partition", "-table_version"], name="partition_write_version")]
+
+
+class SqlText(models.Model):
+    """The SQL that steps ran, once per text, so that a figure keeps its code when the file has long changed."""
+
+    sha256 = models.CharField(max_length=64, primary_key=True)
+    text = models.TextField()
+    first_seen_at = models.DateTimeField(default=timezone.now)
 
 
 class ColumnLineage(models.Model):

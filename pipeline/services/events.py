@@ -125,7 +125,7 @@ def emit_complete(ctx: StepContext, outcome: Outcome) -> None:
         job=job_name(contract),
         run_facets=_run_facets(ctx.run, contract, files=outcome.bronze_files),
         job_facets=_job_facets(contract, sql=outcome.sql),
-        inputs=[base.InputDataset(NAMESPACE, name) for name in input_names(contract)],
+        inputs=_inputs(ctx, outcome),
         outputs=[_output(ctx, outcome)],
     )
 
@@ -238,6 +238,11 @@ def _engine_version() -> str:
     return version("duckdb" if lake.engine().name == "duckdb" else "pyspark-client")
 
 
+def engine_text() -> str:
+    """Name and version of the engine that carries steps out here."""
+    return f"{lake.engine().name} {_engine_version()}"
+
+
 def _provenance(files: Iterable[BronzeFile], contract: Contract, *, as_of: datetime) -> ProvenanceRunFacet:
     return ProvenanceRunFacet(
         files=[
@@ -269,6 +274,20 @@ def _job_facets(contract: Contract, *, sql: str) -> dict[str, base.JobFacet]:
     if sql:
         facets["sql"] = sql_job.SQLJobFacet(query=sql, dialect="duckdb")
     return facets
+
+
+def _inputs(ctx: StepContext, outcome: Outcome) -> list[base.InputDataset]:
+    """What was read, with the version of each table as it was opened."""
+    versions = {
+        dataset_name(ctx.contracts[dataset]): version for dataset, version in outcome.inputs.items() if version is not None
+    }
+    found = []
+    for name in input_names(ctx.contract):
+        facets: dict[str, base.DatasetFacet] = {}
+        if name in versions:
+            facets["version"] = dataset_version_dataset.DatasetVersionDatasetFacet(str(versions[name]))
+        found.append(base.InputDataset(NAMESPACE, name, facets=facets))
+    return found
 
 
 def _output(ctx: StepContext, outcome: Outcome) -> base.OutputDataset:

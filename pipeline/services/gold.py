@@ -69,7 +69,7 @@ def _refresh_batch(ctx: StepContext, sql: str, outputs: list[str] | None, outcom
     contract = ctx.contract
     with lake.engine().session() as session:
         with ctx.phase("compute"):
-            register_inputs(session, contract, ctx.contracts, outputs)
+            outcome.inputs |= register_inputs(session, contract, ctx.contracts, outputs)
             session.create("candidate", sql, params=sql_params(sql, ctx))
         with ctx.phase("audit"):
             measured = session.fetch(gate.gate_sql(contract, table="candidate")).to_pylist()[0]
@@ -104,8 +104,13 @@ def sql_params(sql: str, ctx: StepContext) -> dict[str, Any]:
     return {"as_of": ctx.run.as_of} if "$as_of" in sql else {}
 
 
-def register_inputs(session: Any, contract: Contract, contracts: dict[str, Contract], outputs: list[str] | None) -> None:
-    """Every input as a view cut to what the output partitions need, and ``scope`` with those partitions."""
+def register_inputs(
+    session: Any, contract: Contract, contracts: dict[str, Contract], outputs: list[str] | None
+) -> dict[str, int | None]:
+    """Every input as a view cut to what the output partitions need, and ``scope`` with those partitions.
+
+    Returns the table version that was opened of each input; None where there was no table yet.
+    """
     windows: dict[str, list[str] | None] = {}
     for one in contract.inputs:
         values = None if outputs is None else scope.read_values(one, outputs)
@@ -113,14 +118,16 @@ def register_inputs(session: Any, contract: Contract, contracts: dict[str, Contr
             known = windows[one.dataset]
             values = None if known is None or values is None else sorted({*known, *values})
         windows[one.dataset] = values
+    versions: dict[str, int | None] = {}
     for dataset, values in windows.items():
         upstream = contracts[dataset]
         where = None if values is None or upstream.partition is None else scope.predicate(upstream.partition, values)
-        session.register_table(dataset, table_of(upstream), where=where, schema=schema_of(upstream))
+        versions[dataset] = session.register_table(dataset, table_of(upstream), where=where, schema=schema_of(upstream))
     if outputs is not None and contract.partition is not None:
         part = contract.partition
         rows = pa.array(partition_values(contract, outputs), part.arrow_type)
         session.register_arrow("scope", pa.table({part.column: rows}))
+    return versions
 
 
 def _judge(ctx: StepContext, outcome: Outcome, measured: dict[str, Any]) -> None:

@@ -32,6 +32,7 @@ from pipeline.models import (
     Work,
     WorkKind,
 )
+from pipeline.services import provenance
 from pipeline.services.landing import decoded_uri
 from pipeline.services.steps import Outcome, StepContext, table_of
 
@@ -49,12 +50,13 @@ def refresh(ctx: StepContext) -> Outcome:
     outcome = Outcome(sql=sql.text, bronze_files=list(files.values()))
     with lake.engine().session() as session:
         with ctx.phase("judge"):
-            _register(session, ctx, sql, files, selection)
+            outcome.inputs = _register(session, ctx, sql, files, selection)
             for name in ("typed", "judged", "incoming"):
                 session.create(name, sql[name])
             rejected = session.fetch(sql["rejected"])
             quarantined = session.fetch(sql["quarantined"])
             counts = session.fetch(sql["counts"]).to_pylist()
+            again = session.fetch(sql["ordinals"]).to_pylist() if _partial(selection) else []
             outcome.rows_in = session.fetch("SELECT COUNT(*) AS n FROM judged")["n"][0].as_py()
         new_places = {row["place"] for row in counts}
         places = pa.table({"key_digest": pa.array([], pa.string()), "place": pa.array([], pa.string())})
@@ -78,8 +80,8 @@ def refresh(ctx: StepContext) -> Outcome:
         outcome.partitions = replaced
         outcome.touched = {contract.partition.column: replaced}
     outcome.apply = [
+        lambda: provenance.sources_save(ctx.step, files=files, selection=selection, counts=counts, again=again),
         lambda: held_rows_save(ctx, files, selection, rejected, quarantined),
-        lambda: _sources_save(ctx, files, counts),
         lambda: _places_save(contract.dataset, places),
         lambda: _wake_waiting_rejects(ctx, reference_keys),
     ]
@@ -103,21 +105,30 @@ def _selection(work: list[Work]) -> tuple[dict[int, BronzeFile], Selection]:
     return files, selection
 
 
-def _register(session: Any, ctx: StepContext, sql: SilverSql, files: dict[int, BronzeFile], selection: Selection) -> None:
+def _partial(selection: Selection) -> bool:
+    return any(rows is not None for rows in selection.values())
+
+
+def _register(
+    session: Any, ctx: StepContext, sql: SilverSql, files: dict[int, BronzeFile], selection: Selection
+) -> dict[str, int | None]:
+    """The records to judge, and the keys that they may refer to. Returns the table versions that were opened for those."""
     contract = ctx.contract
     schema = decoded_schema(contract)
     uris = [decoded_uri(file, contract) for file in files.values()]
-    if all(rows is None for rows in selection.values()):
+    if not _partial(selection):
         session.register_files("landed", uris, schema)
     else:
         session.register_files("landed_files", uris, schema)
         columns = ", ".join(f"l.{name}" for name in schema.names)
         session.create("landed", f"SELECT {columns} FROM landed_files AS l WHERE {_record_predicate(files, selection)}")
+    versions: dict[str, int | None] = {}
     for ref in sql.references:
         upstream = ctx.contracts[ref.dataset]
         key_schema = pa.schema([pa.field(ref.key, upstream.field(ref.key).arrow_type)])
-        session.register_table(f"{ref.view}_table", table_of(upstream), schema=key_schema)
+        versions[ref.dataset] = session.register_table(f"{ref.view}_table", table_of(upstream), schema=key_schema)
         session.create(ref.view, f"SELECT DISTINCT k.{ref.key} AS ref_key FROM {ref.view}_table AS k")
+    return versions
 
 
 def _record_predicate(files: dict[int, BronzeFile], selection: Selection) -> str:
@@ -232,25 +243,6 @@ def _places_of_records(ctx: StepContext, files: dict[int, BronzeFile], selection
         .exclude(partition=WHOLE)
         .values_list("partition", flat=True)
     ) | ({WHOLE} if again and ctx.contract.partition is None else set())
-
-
-def _sources_save(ctx: StepContext, files: dict[int, BronzeFile], counts: list[dict[str, Any]]) -> None:
-    by_logical_id = {file.logical_id: file for file in files.values()}
-    PartitionSource.objects.bulk_create(
-        [
-            PartitionSource(
-                dataset=ctx.contract.dataset,
-                partition=row["place"],
-                bronze_file=by_logical_id[row["_bronze_file"]],
-                step=ctx.step,
-                rows=row["row_count"],
-            )
-            for row in counts
-        ],
-        update_conflicts=True,
-        unique_fields=["dataset", "partition", "bronze_file"],
-        update_fields=["step"],
-    )
 
 
 # --- rows held back -------------------------------------------------------------------------------------------------

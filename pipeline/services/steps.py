@@ -27,7 +27,7 @@ from pipeline.domain.dag import Dag
 from pipeline.errors import GateBlocked, PipelineError
 from pipeline.models import BronzeFile, DatasetState, Reason, Run, RunState, Step, StepState, Work, WorkKind
 from pipeline.selectors import stopped_scopes
-from pipeline.services import events
+from pipeline.services import events, provenance
 from pipeline.services.planning import release, run_advance, step_dispatch
 
 log = structlog.get_logger(__name__)
@@ -61,6 +61,7 @@ class Outcome:
     changed: bool = False
     sql: str = ""
     bronze_files: list[BronzeFile] = field(default_factory=list)
+    inputs: dict[str, int | None] = field(default_factory=dict)  # dataset → version of its table that was read
     null_ratios: dict[str, float] = field(default_factory=dict)
     verdicts: list[dict[str, Any]] = field(default_factory=list)
     apply: list[Callable[[], None]] = field(default_factory=list)
@@ -209,6 +210,7 @@ def _save_success(ctx: StepContext, outcome: Outcome) -> None:
     step.partitions = outcome.partitions
     step.table_version = outcome.written.version if outcome.written else None
     step.sql_sha256 = events.sha256_of(outcome.sql)
+    provenance.step_remember(step, inputs=outcome.inputs, sql=outcome.sql)
     step.save()
     step.bronze_files.add(*outcome.bronze_files)
     DatasetState.objects.filter(dataset=step.dataset).update(

@@ -62,7 +62,14 @@ class Session(Protocol):
     def register_files(self, name: str, uris: Sequence[str], schema: pa.Schema) -> None: ...
 
     def register_table(
-        self, name: str, table: str, *, where: str | None = None, schema: pa.Schema | None = None
+        self,
+        name: str,
+        table: str,
+        *,
+        where: str | None = None,
+        schema: pa.Schema | None = None,
+        version: int | None = None,
+        at: LakeConfig | None = None,
     ) -> int | None: ...
 
     def register_arrow(self, name: str, table: pa.Table) -> None: ...

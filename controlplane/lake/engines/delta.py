@@ -12,7 +12,7 @@ from deltalake import CommitProperties, DeltaTable, Field, PostCommitHookPropert
 from deltalake import Schema as DeltaSchema
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
-from controlplane.lake.errors import CommitConflict, SchemaMismatch, TableNotFound
+from controlplane.lake.errors import CommitConflict, SchemaMismatch, SnapshotGone, TableNotFound
 
 from .base import LakeConfig
 
@@ -32,6 +32,15 @@ def table_open_or_none(config: LakeConfig, table: str) -> DeltaTable | None:
         return DeltaTable(config.uri(table), storage_options=dict(config.storage_options) or None)
     except TableNotFoundError:
         return None
+
+
+def table_open_at(config: LakeConfig, table: str, version: int) -> DeltaTable:
+    """The snapshot of a version; SnapshotGone when the log does not reach back to it, TableNotFound without a table."""
+    try:
+        return DeltaTable(config.uri(table), version=version, storage_options=dict(config.storage_options) or None)
+    except DeltaError as error:
+        table_open(config, table)
+        raise SnapshotGone(f"{table} has no version {version} any more") from error
 
 
 def arrow_schema(handle: DeltaTable) -> pa.Schema:

@@ -70,16 +70,31 @@ class DuckSession:
         """Parquet files as a view of exactly ``schema``; a column that a file lacks is NULL there. No files: an empty view."""
         self._view(name, list(uris), schema, partition=None, present=None)
 
-    def register_table(self, name: str, table: str, *, where: str | None = None, schema: pa.Schema | None = None) -> int | None:
-        """The newest snapshot of a lake table as a view; returns its version (None: there is no table yet).
+    def register_table(
+        self,
+        name: str,
+        table: str,
+        *,
+        where: str | None = None,
+        schema: pa.Schema | None = None,
+        version: int | None = None,
+        at: LakeConfig | None = None,
+    ) -> int | None:
+        """The newest snapshot of a lake table as a view, or an older ``version``; returns its version (None: no table yet).
 
         ``where`` is a portable predicate over the partition column: files that it excludes are not opened. ``schema``
         is the shape of the view: columns the table lacks are NULL; without it the table's own. TableNotFound when
-        there is neither table nor schema.
+        there is neither table nor schema; SnapshotGone when the version is no longer kept (its log; files that are gone show
+        when they are read). ``at``: a table of another lake than the session's, only to be read.
         """
-        handle = delta.table_open_or_none(self.config, table)
-        # The first snapshot read is the one that a later write must still find.
-        self.handles.setdefault(table, handle)
+        place = at or self.config
+        if version is not None:
+            handle: DeltaTable | None = delta.table_open_at(place, table, version)
+        else:
+            handle = delta.table_open_or_none(place, table)
+        if version is None and at is None:
+            # The first snapshot read is the one that a later write must still find.
+            self.handles.setdefault(table, handle)
         if handle is None:
             if schema is None:
                 raise TableNotFound(f"there is no table {table}")
@@ -88,7 +103,7 @@ class DuckSession:
         own = delta.arrow_schema(handle)
         columns = list(handle.metadata().partition_columns)
         partition = own.field(columns[0]) if columns else None
-        uris = delta.data_files(self.config, handle, table)
+        uris = delta.data_files(place, handle, table)
         if where is not None:
             uris = self._prune(uris, partition, where, table)
         self._view(name, uris, schema or own, partition=partition, present=own, handle=handle)

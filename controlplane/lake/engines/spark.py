@@ -78,12 +78,26 @@ class SparkLakeSession:
         columns = ", ".join(f"`{check_name(f.name)}` {arrow_type_sql(f.type, 'spark')}" for f in schema)
         self._view(name, self.spark.read.schema(columns).parquet(*uris))
 
-    def register_table(self, name: str, table: str, *, where: str | None = None, schema: pa.Schema | None = None) -> int | None:
+    def register_table(
+        self,
+        name: str,
+        table: str,
+        *,
+        where: str | None = None,
+        schema: pa.Schema | None = None,
+        version: int | None = None,
+        at: LakeConfig | None = None,
+    ) -> int | None:
         """As ``DuckSession.register_table``: the newest snapshot, pinned by its version, cut by a predicate on the
         partition column.
         """
-        handle = delta.table_open_or_none(self.config, table)
-        self.handles.setdefault(table, handle)
+        place = at or self.config
+        if version is not None:
+            handle: DeltaTable | None = delta.table_open_at(place, table, version)
+        else:
+            handle = delta.table_open_or_none(place, table)
+        if version is None and at is None:
+            self.handles.setdefault(table, handle)
         if handle is None:
             if schema is None:
                 raise TableNotFound(f"there is no table {table}")
@@ -91,7 +105,7 @@ class SparkLakeSession:
             return None
         version = int(handle.version())
         own = delta.arrow_schema(handle)
-        frame: DataFrame = self.spark.read.format("delta").option("versionAsOf", version).load(self.config.uri(table))
+        frame: DataFrame = self.spark.read.format("delta").option("versionAsOf", version).load(place.uri(table))
         if where is not None:
             columns = list(handle.metadata().partition_columns)
             if not columns:

@@ -80,6 +80,11 @@ SELECT i._bronze_file, {% if partition %}CAST(i.{{ partition.column }} AS VARCHA
 FROM incoming AS i
 GROUP BY i._bronze_file{% if partition %}, CAST(i.{{ partition.column }} AS VARCHAR){% endif %}
 
+-- name: ordinals
+-- The accepted records one by one: asked for only when some records of a file are judged again.
+SELECT i._bronze_file, i._bronze_row, {% if partition %}CAST(i.{{ partition.column }} AS VARCHAR){% else %}''{% endif %} AS place
+FROM incoming AS i
+
 -- name: merged
 -- One row per business key: the newest, ties by source sequence, drop digest, record. A record judged again replaces what an
 -- earlier judgement of the same record left, so that a replay gives the same table.
