@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 
@@ -49,3 +50,11 @@ class GateBlocked(PipelineError):
 
 class NothingToDo(PipelineError):
     """A step whose inputs have not changed."""
+
+
+class NotReproducible(PipelineError):
+    """A figure cannot be computed again: something that it was made from is gone. ``faults``: what, each as a dict."""
+
+    def __init__(self, reason: str, faults: Sequence[Mapping[str, object]] = ()) -> None:
+        super().__init__(reason)
+        self.faults = list(faults)

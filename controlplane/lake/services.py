@@ -36,6 +36,7 @@ __all__ = [
     "lease",
     "maintain",
     "reading",
+    "rows_content",
     "staging_remove",
     "store",
     "table_exists",
@@ -129,6 +130,13 @@ def last_commit(table: str) -> Commit:
 def content_hash(table: str, columns: Sequence[str] | None = None, *, at: LakeConfig | None = None) -> str:
     """Order-independent SHA-256 of a table's rows, the same whichever engine wrote them."""
     return tables.content_hash(at or config(), table, columns)
+
+
+def rows_content(
+    table: str, *, schema: pa.Schema, where: str | None = None, version: int | None = None, at: LakeConfig | None = None
+) -> tuple[int, str]:
+    """(rows, content hash) of a part of a table, now or as of a version; see ``tables.rows_of``."""
+    return tables.rows_of(at or config(), table, schema=schema, where=where, version=version)
 
 
 def maintain(table: str, retention: timedelta, *, holder: str = "maintenance") -> Maintained:

@@ -1,9 +1,8 @@
 """Lake tables as wholes: what there is, what it holds, and its upkeep."""
-# ruff: noqa: S608 - names go into SQL through identifier() or check_name(), values through literal()
+
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -14,15 +13,17 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+import duckdb
 import pyarrow as pa
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError
 
 from . import leases
 from .engines import delta
-from .engines.base import LakeConfig, identifier
+from .engines.base import LakeConfig
 from .engines.duck import DuckEngine
-from .errors import CommitConflict
+from .errors import CommitConflict, SnapshotGone, TableNotFound
+from .hashing import rows_hash
 
 # What Delta itself writes into a commit.
 _COMMIT_FIELDS = {
@@ -57,6 +58,22 @@ class Maintained:
 
 def table_exists(config: LakeConfig, table: str) -> bool:
     return delta.table_open_or_none(config, table) is not None
+
+
+def rows_of(
+    config: LakeConfig, table: str, *, schema: pa.Schema, where: str | None = None, version: int | None = None
+) -> tuple[int, str]:
+    """(rows, content hash) of what ``where`` leaves of a table, now or as of a version; ``schema`` names the columns measured.
+
+    TableNotFound; SnapshotGone when the version is not kept any more.
+    """
+    with DuckEngine(config).session() as session:
+        if session.register_table("content", table, where=where, schema=schema, version=version) is None:
+            raise TableNotFound(f"there is no table {table}")
+        try:
+            return rows_hash(session, "content", schema)
+        except duckdb.IOException as error:
+            raise SnapshotGone(str(error).splitlines()[0]) from error
 
 
 def table_version(config: LakeConfig, table: str) -> int:
@@ -101,26 +118,7 @@ def content_hash(config: LakeConfig, table: str, columns: Sequence[str] | None =
     """
     with DuckEngine(config).session() as session:
         session.register_table("content", table)
-        schema = delta.arrow_schema(delta.table_open(config, table))
-        names = sorted(columns if columns is not None else schema.names)
-        # Lengths keep ('ab','c') apart from ('a','bc'); NULL is no text.
-        parts = " || ".join(
-            f"coalesce(length({_text(name, schema)})::VARCHAR || ':' || {_text(name, schema)}, 'N') || ';'" for name in names
-        )
-        rows = session.connection.execute(
-            "SELECT count(*), coalesce(sum(md5_number_lower(r)), 0), coalesce(sum(md5_number_upper(r)), 0) "
-            f"FROM (SELECT {parts} AS r FROM content)"
-        ).fetchall()
-    shape = ",".join(f"{name}:{schema.field(name).type}" for name in names)
-    return hashlib.sha256(f"{shape}|{rows[0][0]}|{rows[0][1]}|{rows[0][2]}".encode()).hexdigest()
-
-
-def _text(name: str, schema: pa.Schema) -> str:
-    quoted = identifier(name)
-    kind = schema.field(name).type
-    if pa.types.is_timestamp(kind):
-        return f"epoch_us({quoted})::VARCHAR"
-    return f"{quoted}::VARCHAR"
+        return rows_hash(session, "content", delta.arrow_schema(delta.table_open(config, table)), columns)[1]
 
 
 def maintain(

@@ -11,7 +11,16 @@ from django.conf import settings
 from django.db import transaction
 
 from pipeline.domain.code import code_version, commit
-from pipeline.models import BronzeFile, HeldState, PartitionSource, PartitionWrite, SilverReject, SqlText, Step
+from pipeline.models import (
+    BronzeFile,
+    HeldState,
+    PartitionSource,
+    PartitionWrite,
+    SilverReject,
+    SqlText,
+    Step,
+    StepRows,
+)
 
 WHOLE_TABLE = ""
 
@@ -61,12 +70,15 @@ def sources_save(
     counts: Sequence[Mapping[str, Any]],
     again: Sequence[Mapping[str, Any]],
 ) -> None:
-    """Note which files brought how many rows into which partitions. Called before the step's held rows are saved.
+    """Note which records were judged, and which files brought how many rows into which partitions. Called before the step's held rows are saved.
 
     ``counts``: accepted rows by ``_bronze_file`` and ``place``. ``again``: the accepted records one by one, of use for files of
     which only some records were judged again; only those that were held back until now come on top. A file that is judged
     anew as a whole and brings nothing into a partition any more gets a row with 0 there.
     """
+    StepRows.objects.bulk_create(
+        StepRows(step=step, bronze_file_id=pk, rows=rows) for pk, rows in selection.items() if rows is not None
+    )
     by_logical_id = {file.logical_id: file for file in files.values()}
     whole = {pk for pk, rows in selection.items() if rows is None}
     brought = {
