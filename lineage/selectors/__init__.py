@@ -1,7 +1,8 @@
 """Reads of the lineage app."""
 
-from lineage.selectors.columns import ColumnEdge, ColumnGraph, column_walk, fields_of
-from lineage.selectors.graph import Direction, Subgraph, path_between, walk
+from lineage.selectors.columns import ColumnGraph, column_walk, fields_of
+from lineage.selectors.edges import Column, ColumnEdge
+from lineage.selectors.graph import Direction, Key, Subgraph, path_between, walk
 from lineage.selectors.nodes import (
     Found,
     Resolved,
@@ -33,11 +34,13 @@ from lineage.selectors.store import (
 )
 
 __all__ = [
+    "Column",
     "ColumnEdge",
     "ColumnGraph",
     "Direction",
     "EventRow",
     "Found",
+    "Key",
     "Resolved",
     "Subgraph",
     "aliases",
