@@ -3,15 +3,24 @@
 from lineage.services.ingest import Failure, Ingested, Parsed, events_ingest, json_array, json_parse, quarantine
 from lineage.services.partitions import partitions_ensure
 from lineage.services.projection import Projected, graph_rebuild, pending_measure, pending_project
-from lineage.services.refused import quarantine_dismiss, quarantine_replay
+from lineage.services.refused import (
+    REPLAY_MAX,
+    Replayed,
+    quarantine_correct,
+    quarantine_dismiss,
+    quarantine_matching,
+    quarantine_replay,
+)
 from lineage.services.transport import OutboxTransport
 
 __all__ = [
+    "REPLAY_MAX",
     "Failure",
     "Ingested",
     "OutboxTransport",
     "Parsed",
     "Projected",
+    "Replayed",
     "events_ingest",
     "graph_rebuild",
     "json_array",
@@ -20,6 +29,8 @@ __all__ = [
     "pending_measure",
     "pending_project",
     "quarantine",
+    "quarantine_correct",
     "quarantine_dismiss",
+    "quarantine_matching",
     "quarantine_replay",
 ]

@@ -189,7 +189,7 @@ def _row(event: Any, text: str | None) -> _Row:
     job = event.get("job") or {}
     try:
         body = text if text is not None else json.dumps(event, separators=(",", ":"))
-        identity = event_identity(event, key=_identity_key())
+        identity = event_identity(event, key=identity_key())
     except RecursionError:
         raise Fault("$", "is nested too deeply", status=400) from None
     return _Row(
@@ -204,7 +204,7 @@ def _row(event: Any, text: str | None) -> _Row:
 
 
 @cache
-def _identity_key() -> bytes:
+def identity_key() -> bytes:
     """Key of the identities; the same for the life of the installation, since the ledger is compared with it."""
     return token("lineage event identity", "lineage").encode()
 
@@ -249,7 +249,7 @@ def quarantine(
     rows = {}
     for body, namespace, fault in items:
         raw = body.encode("utf-8", "replace")
-        digest = uuid.UUID(bytes=hashlib.blake2b(raw, digest_size=16, key=_identity_key()).digest())
+        digest = uuid.UUID(bytes=hashlib.blake2b(raw, digest_size=16, key=identity_key()).digest())
         kept = raw[:BODY_KEPT_BYTES].decode("utf-8", "replace").replace("\0", "\ufffd")
         path, reason = (text.replace("\0", "\ufffd")[:2000] for text in (fault.path, fault.reason))
         spoken_for = namespace.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
@@ -262,7 +262,8 @@ def quarantine(
                 " event_id, received_at, last_received_at, times, state)"
                 " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, clock_timestamp(), clock_timestamp(), 1, 'open')"
                 " ON CONFLICT (digest, producer, stage) DO UPDATE SET last_received_at = excluded.last_received_at,"
-                " times = lineage_quarantine.times + 1, path = excluded.path, reason = excluded.reason",
+                " times = lineage_quarantine.times + 1, path = excluded.path, reason = excluded.reason,"
+                " state = CASE WHEN lineage_quarantine.state = 'replayed' THEN 'open' ELSE lineage_quarantine.state END",
                 list(rows[digest]),
             )
 

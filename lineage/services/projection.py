@@ -15,15 +15,16 @@ from django.db import connection, transaction
 from controlplane.telemetry.metrics import counter, gauge, histogram
 from lineage.domain.delta import Delta
 from lineage.domain.fold import Recorded, fold
+from lineage.domain.ids import event_identity
 from lineage.domain.spec import Fault
 from lineage.errors import IdentifierCollision
 from lineage.models import PROJECTED
 from lineage.services import catalog_fill
-from lineage.services.ingest import quarantine
+from lineage.services.ingest import identity_key, quarantine
 from lineage.services.upsert import Cursor
 from lineage.services.writer import write
 
-__all__ = ["Projected", "graph_rebuild", "pending_measure", "pending_project"]
+__all__ = ["Projected", "events_refold", "graph_rebuild", "pending_measure", "pending_project"]
 
 log = structlog.get_logger(__name__)
 PROJECTED_EVENTS = counter("lineage_events_projected_total", "Events folded into the graph")
@@ -149,6 +150,44 @@ def _set_aside(stored: _Stored, error: Exception, result: Projected) -> None:
     quarantine(items=[(stored.body, "", fault)], producer=stored.producer, stage="projection", event_id=stored.id)
     POISON.inc()
     result.poison += 1
+
+
+def events_refold(*, event_id: int | None, body: str | None) -> Fault | None:
+    """Fold an event that was set aside once more, in the caller's transaction; why it cannot be folded still, or None.
+
+    ``body``: what the quarantine kept of it when that is the whole, for an event whose partition retention has dropped.
+    """
+    with _cursor() as cursor:
+        item = _set_aside_before(cursor, event_id, body)
+        if item is None:
+            return Fault("$", "the event store has dropped the event, and only a part of its body was kept")
+        delta = Delta()
+        try:
+            fold(delta, item)
+            with transaction.atomic():
+                cursor.execute(_LOCK)
+                changed = write(cursor, delta)
+        except Exception as error:  # the same net as for events that are folded the first time
+            return error if isinstance(error, Fault) else Fault("$", f"{type(error).__name__}: {error}")
+        catalog_fill.datasets_announce(delta=delta, changed=changed)
+    PROJECTED_EVENTS.inc()
+    return None
+
+
+def _set_aside_before(cursor: Cursor, event_id: int | None, body: str | None) -> Recorded | None:
+    """From the ledger and the kept body where that is whole: it spares a search through every partition."""
+    if body is not None:
+        event = json.loads(body)
+        cursor.execute(
+            "SELECT identity, recorded_at FROM lineage_eventidentity WHERE identity = %b",
+            [event_identity(event, key=identity_key())],
+        )
+    else:
+        cursor.execute("SELECT identity, recorded_at, body FROM lineage_event WHERE id = %b", [event_id])
+    found = cursor.fetchone()
+    if found is None:
+        return None
+    return Recorded(json.loads(body if body is not None else found[2]), found[0], found[1])
 
 
 def pending_measure() -> tuple[int, float]:

@@ -143,18 +143,6 @@ def test_partitions_are_made_ahead_and_rows_of_the_default_one_move_into_theirs(
     assert partition_name(datetime(2026, 11, 23, tzinfo=UTC)) == "lineage_event_20261123"
 
 
-def test_a_refused_event_is_replayed_after_the_fix() -> None:
-    key, _ = accounts.apikey_create(name="bank", role="producer", namespaces=["shop"], actor="tests")
-    services.events_ingest(bodies=[run_event("sum", namespace="bank")], producer=key)
-    item = Quarantine.objects.get()
-    assert services.quarantine_replay(item=item, actor=key).failed
-    key.namespaces = ["*"]
-    assert services.quarantine_replay(item=item, actor=key).accepted == 1
-    item.refresh_from_db()
-    assert item.state == Quarantine.State.REPLAYED
-    assert not services.quarantine_dismiss(item=item, actor=key)
-
-
 def test_bodies_that_mention_a_person_are_found_whatever_the_case_and_the_spelling() -> None:
     facets = {"note": {"text": "paid by Zoë_9%@Example.org"}}
     services.events_ingest(

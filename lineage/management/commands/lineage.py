@@ -1,13 +1,17 @@
-"""``manage.py lineage status | project | rebuild``."""
+"""``manage.py lineage status | project | rebuild | quarantine``."""
 
 from __future__ import annotations
 
+import uuid
 from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand
 
 from lineage import selectors, services
+from lineage.models import Quarantine
+
+ACTOR = "system:command"
 
 
 class Command(BaseCommand):
@@ -20,18 +24,27 @@ class Command(BaseCommand):
         actions.add_parser(
             "rebuild", help="fold all stored events again; readers see the old graph until the new one is complete"
         )
+        refused = actions.add_parser("quarantine", help="refused events: list, replay or dismiss those that a filter names")
+        refused.add_argument("what", choices=["list", "replay", "dismiss"])
+        refused.add_argument("uuids", nargs="*", type=uuid.UUID, metavar="UUID", help="instead of a filter")
+        refused.add_argument("--stage", default="", choices=["ingest", "projection"])
+        refused.add_argument("--producer", default="")
+        refused.add_argument("--namespace", default="")
+        refused.add_argument("--text", default="", help="in the path or the reason")
+        refused.add_argument("--limit", type=int, default=services.REPLAY_MAX)
+        refused.add_argument("--reason", default="", help="why they are dismissed, for the audit log")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        getattr(self, options["action"])()
+        getattr(self, options["action"])(options)
 
-    def status(self) -> None:
+    def status(self, options: dict[str, Any]) -> None:
         services.partitions_ensure()
         for name, count in selectors.status().items():
             self.stdout.write(f"{name:16} {count:12,}")
         pending, lag_s = services.pending_measure()
         self.stdout.write(f"{pending} events wait, the oldest for {lag_s:.1f} s")
 
-    def project(self) -> None:
+    def project(self, options: dict[str, Any]) -> None:
         total = poison = 0
         while True:
             done = services.pending_project()
@@ -40,6 +53,22 @@ class Command(BaseCommand):
             total, poison = total + done.events, poison + done.poison
         self.stdout.write(f"{total} events folded, {poison} set aside")
 
-    def rebuild(self) -> None:
+    def rebuild(self, options: dict[str, Any]) -> None:
         done = services.graph_rebuild()
         self.stdout.write(f"{done.events} events folded again, {done.poison} set aside")
+
+    def quarantine(self, options: dict[str, Any]) -> None:
+        filters = {name: options[name] for name in ("stage", "producer", "namespace", "text", "limit")}
+        uuids = options["uuids"] or services.quarantine_matching(**filters)
+        if options["what"] == "list":
+            for item in Quarantine.objects.filter(uuid__in=uuids).order_by("received_at", "pk"):
+                place = f"{item.stage:10} {item.producer} {item.namespace}"
+                self.stdout.write(f"{item.uuid} {item.received_at:%Y-%m-%d %H:%M} {place} {item.path}: {item.reason}")
+            self.stdout.write(f"{len(uuids)} open")
+        elif options["what"] == "dismiss":
+            closed = services.quarantine_dismiss(uuids=uuids, actor=ACTOR, reason=options["reason"])
+            self.stdout.write(f"{len(closed)} dismissed")
+        else:
+            done = services.quarantine_replay(uuids=uuids, actor=ACTOR)
+            counts = f"{len(done.accepted)} accepted, {len(done.duplicates)} known before, {len(done.refused)} refused again"
+            self.stdout.write(counts)
