@@ -112,11 +112,13 @@ def column_step(columns: Collection[Column], *, upstream: bool, view: View, rows
         " e.masking, e.transformations FROM lineage_fieldedge e WHERE e.source_field_id <> 0"
     )
     # The conditions repeat those of the partial indexes.
-    parts = [f"(SELECT f.* FROM fields w CROSS JOIN LATERAL ({edge} AND e.{near}_field_id = w.id AND e.{near}_field_id <> 0"
-             " LIMIT %(rows)s) f LIMIT %(rows)s)"]  # fmt: skip
+    lookups = [("fields", f"e.{near}_field_id = w.id AND e.{near}_field_id <> 0")]
     if upstream:
-        parts.append(f"(SELECT f.* FROM datasets w CROSS JOIN LATERAL ({edge} AND e.target_dataset_id = w.id"
-                     " AND e.target_field_id = 0 LIMIT %(rows)s) f LIMIT %(rows)s)")  # fmt: skip
+        lookups.append(("datasets", "e.target_dataset_id = w.id AND e.target_field_id = 0"))
+    parts = [
+        f"(SELECT f.* FROM {keys} w CROSS JOIN LATERAL ({edge} AND {where} LIMIT %(rows)s) f LIMIT %(rows)s)"  # noqa: S608
+        for keys, where in lookups
+    ]
     sql = f"""
     WITH wanted AS (SELECT * FROM unnest(%(nodes)s::bigint[], %(names)s::text[]) AS w (node, name)),
     datasets AS MATERIALIZED (SELECT DISTINCT d.id FROM wanted w JOIN lineage_dataset d ON d.node_id = w.node),

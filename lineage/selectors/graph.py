@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -93,8 +94,9 @@ class _Walk:
             if self._take(crossing[job], ("dataset", node), level):
                 following.add(("dataset", node))
         for origin, job, node in asked.stated:
-            path: list[Key] = [("dataset", origin), *([("job", job)] if job else []), ("dataset", node)]  # type: ignore[list-item]
-            if all(self._take(left, right, level) for left, right in zip(path, path[1:], strict=False)):
+            over: list[Key] = [("job", job)] if job else []
+            path: list[Key] = [("dataset", origin), *over, ("dataset", node)]
+            if all(self._take(left, right, level) for left, right in itertools.pairwise(path)):
                 following.add(path[-1])
         if asked.short:
             self.found.cut = True
