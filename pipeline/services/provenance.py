@@ -70,7 +70,9 @@ def sources_save(
     counts: Sequence[Mapping[str, Any]],
     again: Sequence[Mapping[str, Any]],
 ) -> None:
-    """Note which records were judged, and which files brought how many rows into which partitions. Called before the step's held rows are saved.
+    """Note which records were judged, and which files brought how many rows into which partitions.
+
+    Called before the step's held rows are saved.
 
     ``counts``: accepted rows by ``_bronze_file`` and ``place``. ``again``: the accepted records one by one, of use for files of
     which only some records were judged again; only those that were held back until now come on top. A file that is judged
