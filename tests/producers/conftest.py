@@ -6,11 +6,13 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 
 from tests.e2e.conftest import OWN, installation_in
@@ -30,6 +32,11 @@ class Environment:
     folder: Path
     variables: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def environ(self) -> dict[str, str]:
+        inherited = {name: value for name, value in os.environ.items() if name not in OWN and not name.startswith(FOREIGN)}
+        return inherited | {"PATH": f"{self.folder}{os.pathsep}{os.environ['PATH']}"} | self.variables
+
     def run(
         self,
         command: str,
@@ -41,14 +48,10 @@ class Environment:
         patience_s: float = 240,
     ) -> subprocess.CompletedProcess[str]:
         """Run a command of the environment. Fails the test on another exit code than expected (None: any)."""
-        inherited = {name: value for name, value in os.environ.items() if name not in OWN and not name.startswith(FOREIGN)}
-        environ = (
-            inherited | {"PATH": f"{self.folder}{os.pathsep}{os.environ['PATH']}"} | self.variables | dict(variables or {})
-        )
         done = subprocess.run(
             [str(self.folder / command), *arguments],
             cwd=cwd,
-            env=environ,
+            env=self.environ | dict(variables or {}),
             input=text,
             capture_output=True,
             text=True,
@@ -58,6 +61,31 @@ class Environment:
         if expected is not None and done.returncode != expected:
             pytest.fail(f"{command} {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
         return done
+
+    @contextmanager
+    def started(self, command: str, *arguments: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+        """A command that runs on while the block does; then it and whatever it started is stopped."""
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [str(self.folder / command), *arguments],
+                env=self.environ,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+            try:
+                yield process
+            finally:
+                # Some children have a process group of their own, and some outlive their parent.
+                with suppress(psutil.NoSuchProcess):
+                    family = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
+                    for signal_them in (psutil.Process.terminate, psutil.Process.kill):
+                        for member in family:
+                            with suppress(psutil.NoSuchProcess):
+                                signal_them(member)
+                        _, family = psutil.wait_procs(family, timeout=15)
+                process.wait(15)
 
     def program(self, name: str, order: Any, **options: Any) -> Any:
         """Run ``programs/<name>.py`` with an order as JSON on its standard input; the JSON that it prints last."""

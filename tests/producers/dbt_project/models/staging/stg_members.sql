@@ -1,0 +1,2 @@
+select lower(email) as email, name as member_name
+from {{ source('till', 'members') }}
