@@ -77,6 +77,7 @@ class DropView(APIView):
             200: DropSerializer,
             422: DropSerializer,
             404: OpenApiTypes.OBJECT,
+            411: OpenApiTypes.OBJECT,
             413: OpenApiTypes.OBJECT,
             503: OpenApiTypes.OBJECT,
             507: OpenApiTypes.OBJECT,
@@ -87,11 +88,13 @@ class DropView(APIView):
         key: Any = request.auth
         if key is not None and not apikey_allows(key, dataset):
             raise PermissionDenied(f"This key is not bound to the namespace {dataset}.")
-        filename = request.query_params.get("filename", "").strip()
+        filename = request.query_params.get("filename", "").replace("\0", "").strip()
         if not filename:
             raise ValidationError({"filename": "name the file: ?filename=orders_20261124.csv"})
+        if not request.META.get("CONTENT_LENGTH") and request.META.get("HTTP_TRANSFER_ENCODING"):
+            return Response({"detail": "Send the drop with a Content-Length, not in chunks."}, status=411)
         length = int(request.META.get("CONTENT_LENGTH") or 0)
-        content: Any = request.data if length <= MAX_BYTES else b""
+        content: Any = request.data if 0 < length <= MAX_BYTES else b""
         if length > MAX_BYTES or len(content) > MAX_BYTES:
             text = f"At most {MAX_BYTES // 2**20} MB over HTTP; put larger files into the landing folder."
             return Response({"detail": text}, status=413)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import fastjsonschema
 import pyarrow as pa
@@ -28,6 +28,7 @@ from pipeline.errors import DropRefused, Fault
 
 UNKNOWN = "_unknown"
 MAX_FAULTS = 20  # enough to see a pattern; a file of garbage has a million
+RENAME = "Give every column a name of its own and send the file again."
 SEND_AGAIN = "Send the whole file again; nothing of this one was loaded."
 
 
@@ -61,7 +62,7 @@ def decode(
     source = contract.source
     if source is None:
         raise DropRefused([Fault("contract", f"{contract.dataset} is made by the pipeline, it takes no drops")])
-    raw = _READERS[source.format](path, contract if at_edge else None, source)
+    raw = _read(path, contract if at_edge else None, source)
     known = {field.source_name: field.name for field in contract.drop_fields}
     missing = [one.source_name for one in contract.drop_fields if one.required and one.source_name not in raw.column_names]
     if missing and at_edge:
@@ -80,6 +81,17 @@ def decode(
     columns[BRONZE_FILE] = pa.repeat(logical_id, raw.num_rows)
     columns[BRONZE_ROW] = pa.array(range(raw.num_rows), pa.int64())
     return Decoded(pa.table(columns), list(raw.column_names), unknown)
+
+
+def _read(path: Path, contract: Contract | None, source: Source) -> pa.Table:
+    """The drop as text columns. What no reader foresaw is a fault of the drop as well: it must not be tried for ever."""
+    try:
+        return _READERS[source.format](path, contract, source)
+    except (DropRefused, OSError, MemoryError):
+        raise
+    except Exception as error:
+        reason = f"cannot be read as {source.format} ({type(error).__name__})"
+        raise DropRefused([Fault("file", reason, "It is kept; compare it with an earlier drop that was accepted.")]) from error
 
 
 def decoded_schema(contract: Contract) -> pa.Schema:
@@ -124,7 +136,7 @@ def _read_csv(path: Path, _contract: Contract | None, source: Source) -> pa.Tabl
     header = data[: header_end if header_end >= 0 else None].decode().strip("\r\n").split(source.delimiter)
     names = [name.strip().strip('"') for name in header]
     if len(set(names)) < len(names) or not all(names):
-        raise DropRefused([Fault("line 1", "the header names a column twice or leaves a name empty")])
+        raise DropRefused([Fault("line 1", "the header names a column twice or leaves a name empty", RENAME)])
     if header_end < 0:
         return pa.table({name: pa.array([], pa.string()) for name in names})
     faults: list[Fault] = []
@@ -197,6 +209,7 @@ def _read_json(path: Path, contract: Contract | None, source: Source) -> pa.Tabl
     validate = _validator(json.dumps(wanted, sort_keys=True))
     faults: list[Fault] = []
     columns: dict[str, list[str | None]] = {}
+    surrogates = "\\ud" in text or "\\uD" in text  # only an escape can spell half a character
     rows = 0
     for place, record in _records(text):
         try:
@@ -207,6 +220,9 @@ def _read_json(path: Path, contract: Contract | None, source: Source) -> pa.Tabl
                 break
             continue
         flat = dict(_flatten(record))
+        if surrogates and (fault := _half_character(flat, place)):
+            faults.append(fault)
+            continue
         for name, value in flat.items():
             columns.setdefault(name, [None] * rows).append(value)
         rows += 1
@@ -218,6 +234,17 @@ def _read_json(path: Path, contract: Contract | None, source: Source) -> pa.Tabl
     if not rows and contract:
         columns = {field.source_name: [] for field in contract.drop_fields}
     return pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
+
+
+def _half_character(flat: dict[str, str | None], place: str) -> Fault | None:
+    for ordinal, item in enumerate(flat.items()):
+        try:
+            "".join(part or "" for part in item).encode()
+        except UnicodeEncodeError:
+            return Fault(
+                f"{place}, value {ordinal + 1}", "half of a surrogate pair (\\ud800 … \\udfff) is no character", SEND_AGAIN
+            )
+    return None
 
 
 def _structure(schema: dict[str, Any]) -> dict[str, Any]:
@@ -233,21 +260,33 @@ def _rule_text(error: fastjsonschema.JsonSchemaValueException) -> str:
 
 def _records(text: str) -> Iterator[tuple[str, Any]]:
     """(place, record) of a JSON array, a single object, or JSON lines."""
-    stripped = text.lstrip()
-    if stripped.startswith("["):
-        try:
-            records = json.loads(text, parse_float=Decimal)
-        except json.JSONDecodeError as error:
-            raise _broken_json(error, line=error.lineno, text=text) from None
-        for ordinal, record in enumerate(records):
+    if text.lstrip().startswith("["):
+        for ordinal, record in enumerate(_parse(text, text=text)):
             yield f"record {ordinal}", record
         return
-    for number, line in enumerate(text.splitlines() if "\u2028" not in text else text.split("\n"), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
-            try:
-                yield f"line {number}", json.loads(line, parse_float=Decimal)
-            except json.JSONDecodeError as error:
-                raise _broken_json(error, line=number, text=text) from None
+            yield f"line {number}", _parse(line, text=text, line=number)
+
+
+def _parse(part: str, *, text: str, line: int = 0) -> Any:
+    """``part`` of the drop ``text`` as JSON. ``line`` is the part's own, 0 when the parser's count holds."""
+    try:
+        return json.loads(part, parse_float=Decimal, parse_constant=_refuse_constant)
+    except json.JSONDecodeError as error:
+        raise _broken_json(error, line=line or error.lineno, text=text) from None
+    except _NotJson as error:
+        raise DropRefused([Fault(f"line {line}" if line else "file", f"not JSON: {error}", SEND_AGAIN)]) from None
+    except RecursionError:
+        raise DropRefused([Fault(f"line {line}" if line else "file", "is nested too deeply", SEND_AGAIN)]) from None
+
+
+class _NotJson(Exception):
+    pass
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise _NotJson(f"{name} is no JSON value; leave it out or write null")
 
 
 def _broken_json(error: json.JSONDecodeError, *, line: int, text: str) -> DropRefused:
@@ -290,7 +329,7 @@ def _read_parquet(path: Path, _contract: Contract | None, _source: Source) -> pa
         return pa.table({field.name: _parquet_text(table[field.name]) for field in table.schema})
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise DropRefused(
-            [Fault("file", f"a column has a type that has no text form: {_without_values(str(error))}")]
+            [Fault("file", f"a column has a type that has no text form: {_without_values(str(error))}", "Send single values.")]
         ) from None
 
 

@@ -311,6 +311,18 @@ def test_a_drop_needs_a_name(producer: APIClient) -> None:
     assert list(answer.json()) == ["filename"]
 
 
+def test_an_empty_body_is_an_empty_drop(producer: APIClient) -> None:
+    answer = send(producer, b"")
+    assert answer.status_code == 422
+    assert answer.json()["faults"][0]["reason"] == "the file is empty"
+
+
+def test_a_body_of_unknown_length_is_asked_for_its_length(producer: APIClient) -> None:
+    answer = producer.generic("POST", "/api/v1/drops/carriers?filename=a.csv", b"", headers={"Transfer-Encoding": "chunked"})
+    assert answer.status_code == 411
+    assert "Content-Length" in answer.json()["detail"]
+
+
 def test_a_drop_too_large_for_http_is_told_where_to_go(producer: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(drops_api, "MAX_BYTES", 10)
     answer = send(producer, carriers(900003))

@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from catalog.domain.contract import Contract, Field, Source
+from pipeline.domain import decode as decode_module
 from pipeline.domain.decode import Decoded, decode
 from pipeline.errors import DropRefused
 
@@ -169,10 +170,27 @@ def test_nested_objects_are_flattened_and_numbers_keep_their_digits(tmp_path: Pa
         ('[{"id": "1"}, {"id"', "line 1"),
         ('{"id": "1"}\n[]\n', "line 2, data"),
         ("null\n", "line 1, data"),
+        ('{"id": "1"}\n{"id": NaN}\n', "line 2"),
+        ('{"id": "1"}\n{"id": "\\ud800"}\n', "line 2, value 1"),
+        ('{"id": "1"}\n{"id": ' + "[" * 100_000 + "]" * 100_000 + "}\n", "line 2"),
+        ("[" * 100_000, "file"),
     ],
 )
 def test_json_that_is_cut_off_or_no_record_is_refused_with_its_line(tmp_path: Path, content: str, place: str) -> None:
     assert faults(tmp_path, content, JSON)[0][0] == place
+
+
+def test_json_lines_end_at_line_feeds_alone(tmp_path: Path) -> None:
+    text = "".join(json.dumps({"id": "1", "name": f"a{mark}b"}, ensure_ascii=False) + "\r\n" for mark in "\x85\u2028\u2029")
+    assert column(read(tmp_path, text, JSON), "name") == ["a\x85b", "a\u2028b", "a\u2029b"]
+
+
+def test_a_fault_that_no_reader_foresaw_refuses_the_drop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> pa.Table:
+        raise ZeroDivisionError
+
+    monkeypatch.setitem(decode_module._READERS, "json", broken)
+    assert faults(tmp_path, '{"id": "1"}\n', JSON)[0] == ("file", "cannot be read as json (ZeroDivisionError)")
 
 
 def test_an_empty_json_drop_has_no_records(tmp_path: Path) -> None:
