@@ -30,10 +30,14 @@ def correlation_of(request: HttpRequest) -> str:
 
     What does not look like an id is not taken over: it would stand in every log line.
     """
-    sent = request.headers.get(HEADER, "")
+    return correlation_from(request.headers.get(HEADER, ""), request.headers.get("traceparent", ""))
+
+
+def correlation_from(sent: str, traceparent: str) -> str:
+    """The same from the values of the two headers."""
     if correlation_id_valid(sent):
         return sent
-    trace = _TRACEPARENT.fullmatch(request.headers.get("traceparent", ""))
+    trace = _TRACEPARENT.fullmatch(traceparent)
     return trace[1] if trace and set(trace[1]) != {"0"} else correlation_id_new()
 
 

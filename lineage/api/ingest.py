@@ -1,20 +1,23 @@
-"""``POST /api/v1/lineage`` and ``/batch``: plain views, because every producer waits for them.
+"""``POST /api/v1/lineage`` and ``/batch``: what is checked and answered, whichever way the request came.
 
 The answers follow what producers do with them: a 4xx makes the OpenLineage client drop the event for good, so it is given only
-to what can never be accepted; overload and a missing database are 503 with ``Retry-After``.
+to what can never be accepted; overload and a missing database are 503 with ``Retry-After``. Requests come through Django's
+views below, or around its request cycle through ``lineage.api.wsgi``.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 import zlib
 from collections.abc import Callable
-from functools import wraps
-from typing import Any
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, Literal
 
 from django.db import InterfaceError, OperationalError, transaction
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from controlplane.accounts import services as accounts
@@ -38,50 +41,66 @@ RETRY_AFTER_S = 5
 KEY_CACHE_S = 2.0
 _keys: dict[bytes, tuple[float, ApiKey]] = {}
 
-View = Callable[[HttpRequest, ApiKey], HttpResponse]
+Kind = Literal["event", "batch"]
 
 
-class _Answer(Exception):
+@dataclass(slots=True)
+class Sent:
+    """A request: ``read(n)`` gives up to n bytes of the body, fewer only at its end."""
+
+    authorization: str
+    encoding: str
+    read: Callable[[int], bytes]
+
+
+@dataclass(slots=True)
+class Answer:
+    """``content`` is sent as JSON; None is an empty body."""
+
+    status: int
+    content: dict[str, Any] | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def body(self) -> bytes:
+        return b"" if self.content is None else json.dumps(self.content).encode()
+
+
+class _Refused(Exception):
     def __init__(self, status: int, reason: str, path: str = "$", **headers: str) -> None:
         super().__init__(reason)
-        self.response = JsonResponse({"error": reason, "path": path}, status=status)
-        for name, value in headers.items():
-            self.response[name.replace("_", "-")] = value
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        self.answer = Answer(status, {"error": reason, "path": path}, named)
 
 
-def _producers(kind: str) -> Callable[[View], Callable[[HttpRequest], HttpResponse]]:
-    """POST with the key of a producer (or administrator); everything that can go wrong gets its answer here."""
+def answer(kind: Kind, sent: Sent) -> Answer:
+    """Take in one event (201 new, 200 sent before) or a bare array of events (204, or 200 naming each that is not stored).
 
-    def decorate(view: View) -> Callable[[HttpRequest], HttpResponse]:
-        @csrf_exempt  # there is no session: the key is in the header of each request
-        @wraps(view)
-        def answer(request: HttpRequest) -> HttpResponse:
-            with SECONDS.time(kind=kind):
-                try:
-                    return view(request, _producer(request))
-                except _Answer as refusal:
-                    return refusal.response
-                except Overloaded as overload:
-                    return _busy(str(overload), overload.retry_after_s)
-                except (OperationalError, InterfaceError):
-                    return _busy("the database does not answer; the event was not stored", RETRY_AFTER_S)
-
-        return answer
-
-    return decorate
+    Needs the key of a producer or administrator. Everything that can go wrong gets its answer here.
+    """
+    with SECONDS.time(kind=kind):
+        try:
+            key = _producer(sent)
+            return _event(sent, key) if kind == "event" else _batch(sent, key)
+        except _Refused as refusal:
+            return refusal.answer
+        except Overloaded as overload:
+            return _busy(str(overload), overload.retry_after_s)
+        except (OperationalError, InterfaceError):
+            return _busy("the database does not answer; the event was not stored", RETRY_AFTER_S)
 
 
-def _busy(reason: str, retry_after_s: int) -> HttpResponse:
-    return JsonResponse({"error": reason, "path": "$"}, status=503, headers={"Retry-After": str(retry_after_s)})
+def _busy(reason: str, retry_after_s: int) -> Answer:
+    return Answer(HTTPStatus.SERVICE_UNAVAILABLE, {"error": reason, "path": "$"}, {"Retry-After": str(retry_after_s)})
 
 
-def _producer(request: HttpRequest) -> ApiKey:
-    scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
+def _producer(sent: Sent) -> ApiKey:
+    scheme, _, secret = sent.authorization.partition(" ")
     key = _key(secret.strip()) if scheme.lower() == "bearer" else None
     if key is None:
-        raise _Answer(401, "send the key of a producer: Authorization: Bearer ts_…", WWW_Authenticate="Bearer")
+        raise _Refused(401, "send the key of a producer: Authorization: Bearer ts_…", WWW_Authenticate="Bearer")
     if not user_has_role(KeyPrincipal(key), Role.PRODUCER):
-        raise _Answer(403, "this needs the key of a producer")
+        raise _Refused(403, "this needs the key of a producer")
     return key
 
 
@@ -102,35 +121,24 @@ def _key(secret: str) -> ApiKey | None:
     return key
 
 
-@_producers("event")
-def event(request: HttpRequest, key: ApiKey) -> HttpResponse:
-    """One event: 201 when it is new, 200 when it was sent before; both mean that it is stored.
-
-    ``POST`` only; ``GET`` of the same address asks for the graph (``api.graph``).
-    """
-    text = _text(request, key, EVENT_MAX_BYTES)
+def _event(sent: Sent, key: ApiKey) -> Answer:
+    text = _text(sent, key, EVENT_MAX_BYTES)
     result = services.events_ingest(bodies=[text], producer=key)
     if result.failed:
         failure = result.failed[0]
-        return JsonResponse({"error": failure.reason, "path": failure.path}, status=failure.status)
-    return HttpResponse(status=201 if result.accepted else 200, content_type="application/json")
+        return Answer(failure.status, {"error": failure.reason, "path": failure.path})
+    return Answer(HTTPStatus.CREATED if result.accepted else HTTPStatus.OK)
 
 
-@_producers("batch")
-def batch(request: HttpRequest, key: ApiKey) -> HttpResponse:
-    """A bare array of events: 204 when all are stored, else 200 with a summary that names each one that is not."""
-    if request.method != "POST":
-        raise _Answer(405, "send a JSON array of events with POST", Allow="POST")
-    text = _text(request, key, BATCH_MAX_BYTES)
+def _batch(sent: Sent, key: ApiKey) -> Answer:
+    text = _text(sent, key, BATCH_MAX_BYTES)
     try:
         events: list[Parsed] = services.json_array(text)
     except Fault as fault:
         _keep(text, fault, key)
-        raise _Answer(fault.status, fault.reason, fault.path) from None
+        raise _Refused(fault.status, fault.reason, fault.path) from None
     result = services.events_ingest(bodies=events, producer=key)
-    if not result.failed:
-        return HttpResponse(status=204)
-    return JsonResponse(_summary(result))
+    return Answer(HTTPStatus.OK, _summary(result)) if result.failed else Answer(HTTPStatus.NO_CONTENT)
 
 
 def _summary(result: Ingested) -> dict[str, Any]:
@@ -151,22 +159,22 @@ def _summary(result: Ingested) -> dict[str, Any]:
     }
 
 
-def _text(request: HttpRequest, key: ApiKey, limit: int) -> str:
+def _text(sent: Sent, key: ApiKey, limit: int) -> str:
     """The body as text, unpacked; 413 above the limit, whatever the packing hid."""
-    raw = request.read(limit + 1)
+    raw = sent.read(limit + 1)
     if len(raw) > limit:
-        raise _Answer(413, f"the body is larger than {limit} bytes")
-    encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
+        raise _Refused(413, f"the body is larger than {limit} bytes")
+    encoding = sent.encoding.strip().lower()
     if encoding == "gzip":
         raw = _gunzip(raw, limit)
     elif encoding not in {"", "identity"}:
-        raise _Answer(415, f"Content-Encoding {encoding!r} is not understood; gzip is")
+        raise _Refused(415, f"Content-Encoding {encoding!r} is not understood; gzip is")
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         fault = Fault("$", f"is not UTF-8 (byte {error.start})", status=400)
         _keep(raw.decode("utf-8", "replace"), fault, key)
-        raise _Answer(400, fault.reason) from None
+        raise _Refused(400, fault.reason) from None
 
 
 def _gunzip(raw: bytes, limit: int) -> bytes:
@@ -174,14 +182,40 @@ def _gunzip(raw: bytes, limit: int) -> bytes:
     try:
         plain = unpacker.decompress(raw, limit + 1)
     except zlib.error as error:
-        raise _Answer(400, f"the body is not gzip: {error}") from None
+        raise _Refused(400, f"the body is not gzip: {error}") from None
     if len(plain) > limit:
-        raise _Answer(413, f"the unpacked body is larger than {limit} bytes")
+        raise _Refused(413, f"the unpacked body is larger than {limit} bytes")
     if not unpacker.eof:
-        raise _Answer(400, "the gzip body is cut short")
+        raise _Refused(400, "the gzip body is cut short")
     return plain
 
 
 def _keep(text: str, fault: Fault, key: ApiKey) -> None:
     with transaction.atomic():
         services.quarantine(items=[(text, "", fault)], producer=key.name)
+
+
+# --- through Django
+
+
+@csrf_exempt  # there is no session: the key is in the header of each request
+def event(request: HttpRequest) -> HttpResponse:
+    """``POST`` one event; ``GET`` of the same address asks for the graph (``api.graph``)."""
+    return _response(answer("event", _sent(request)))
+
+
+@csrf_exempt
+def batch(request: HttpRequest) -> HttpResponse:
+    """``POST`` a bare array of events."""
+    if request.method != "POST":
+        refusal = _Refused(405, "send a JSON array of events with POST", Allow="POST")
+        return _response(refusal.answer)
+    return _response(answer("batch", _sent(request)))
+
+
+def _sent(request: HttpRequest) -> Sent:
+    return Sent(request.headers.get("Authorization", ""), request.headers.get("Content-Encoding", ""), request.read)
+
+
+def _response(found: Answer) -> HttpResponse:
+    return HttpResponse(found.body, status=found.status, content_type="application/json", headers=found.headers)

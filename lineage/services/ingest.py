@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,16 +11,17 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-import psycopg
 from django.db import connection, transaction
 
 from controlplane.accounts.models import ApiKey
 from controlplane.accounts.selectors import apikey_allows
 from controlplane.keys.services import token
 from controlplane.telemetry.metrics import counter
-from lineage.domain.ids import event_identity, job_id
-from lineage.domain.spec import Fault, Kind, event_check, parse_time, refuse_constant, run_uuid
+from lineage.domain.ids import job_id
+from lineage.domain.spec import Fault, event_check, parse_time, run_uuid
+from lineage.domain.wire import Parsed, identity, json_array, parse
 from lineage.errors import Overloaded
+from lineage.services.store import Row, store
 
 __all__ = ["Failure", "Ingested", "Parsed", "events_ingest", "json_array", "json_parse", "quarantine"]
 
@@ -34,36 +34,7 @@ RETRY_AFTER_S = 5
 BODY_KEPT_BYTES = 2**20
 
 
-@dataclass(frozen=True, slots=True)
-class Parsed:
-    """An event as it was sent, and what its text says (so that it is parsed once)."""
-
-    text: str
-    event: Any
-
-
 Body = str | Parsed | Mapping[str, Any]
-
-_STORE = """
-WITH input AS (
-    SELECT * FROM unnest(%b::uuid[], %b::text[], %b::text[], %b::timestamptz[], %b::uuid[], %b::bigint[], %b::text[])
-        AS i(identity, kind, event_type, event_time, run_id, job_id, body)
-), ledger AS (
-    INSERT INTO lineage_eventidentity (identity, event_id, recorded_at)
-    SELECT identity, nextval('lineage_event_seq'), clock_timestamp() FROM input
-    ON CONFLICT DO NOTHING RETURNING identity, event_id, recorded_at
-), stored AS (
-    INSERT INTO lineage_event (recorded_at, id, identity, kind, event_type, event_time, run_id, job_id, producer, body)
-    SELECT l.recorded_at, l.event_id, i.identity, i.kind, i.event_type, i.event_time, i.run_id, i.job_id, %s, i.body
-    FROM ledger l JOIN input i USING (identity)
-)
-INSERT INTO lineage_pending (event_id, recorded_at, size_bytes)
-SELECT l.event_id, l.recorded_at, octet_length(i.body) FROM ledger l JOIN input i USING (identity)
-"""
-
-
-_SPACE = re.compile(r"[ \t\n\r]*")
-_STORE_ONE = "SELECT lineage_event_store(%b, %b, %b, %b, %b, %b, %b, %b)"
 
 
 @dataclass(frozen=True)
@@ -87,17 +58,6 @@ class Ingested:
     failed: list[Failure] = field(default_factory=list)
 
 
-@dataclass(slots=True)
-class _Row:
-    identity: uuid.UUID
-    kind: Kind
-    event_type: str
-    event_time: Any
-    run_id: uuid.UUID | None
-    job_id: int | None
-    body: str
-
-
 def events_ingest(*, bodies: Sequence[Body], producer: ApiKey | str) -> Ingested:
     """Store OpenLineage events; the one way in, for the API and for our own pipeline.
 
@@ -108,13 +68,14 @@ def events_ingest(*, bodies: Sequence[Body], producer: ApiKey | str) -> Ingested
     """
     _shed_load()
     result = Ingested(received=len(bodies))
-    rows: dict[uuid.UUID, _Row] = {}
+    rows: dict[uuid.UUID, Row] = {}
     refused: list[tuple[str, str, Fault]] = []
     for index, body in enumerate(bodies):
-        event: Any = None
+        event: Any = body if isinstance(body, Mapping) else None
         try:
-            text, event = _parsed(body)
-            row = _row(event, text)
+            parsed = _parsed(body)
+            event = parsed.event
+            row = _row(parsed)
             _check_namespace(event, producer)
         except Fault as fault:
             refused.append((_text(body), _namespace(event), fault))
@@ -124,19 +85,29 @@ def events_ingest(*, bodies: Sequence[Body], producer: ApiKey | str) -> Ingested
     name = producer.name if isinstance(producer, ApiKey) else producer
     if refused:
         with transaction.atomic():
-            result.accepted = _store(list(rows.values()), name)
+            result.accepted = store(rows=list(rows.values()), producer=name)
             quarantine(items=refused, producer=name)
     else:
-        result.accepted = _store(list(rows.values()), name)
+        result.accepted = store(rows=list(rows.values()), producer=name)
     result.duplicates = result.received - result.accepted - len(result.failed)
     _count(result, rows.values())
     return result
 
 
-def _parsed(body: Body) -> tuple[str | None, Any]:
+def _parsed(body: Body) -> Parsed:
     if isinstance(body, Parsed):
-        return body.text, body.event
-    return (body, json_parse(body)) if isinstance(body, str) else (None, body)
+        return body
+    if isinstance(body, str):
+        return parse(body)
+    event_check(body)  # before it is written: what fails here may not even be JSON
+    try:
+        return Parsed(json.dumps(body, separators=(",", ":")), body)
+    except RecursionError:
+        raise _too_deep() from None
+
+
+def _too_deep() -> Fault:
+    return Fault("$", "is nested too deeply", status=400)
 
 
 def _text(body: Body) -> str:
@@ -147,59 +118,25 @@ def _text(body: Body) -> str:
 
 def json_parse(text: str) -> Any:
     """JSON as RFC 8259 has it; raises ``Fault`` (400) for anything else."""
-    try:
-        return json.loads(text, parse_constant=refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise Fault("$", f"is not JSON: {error}", status=400) from None
+    return parse(text).event
 
 
-def json_array(text: str) -> list[Parsed]:
-    """The elements of a JSON array, each with its own text; raises ``Fault`` (400) when it is no array."""
-    decoder = json.JSONDecoder(parse_constant=refuse_constant)
-    found: list[Parsed] = []
-    try:
-        at = _space(text, 0)
-        if text[at : at + 1] != "[":
-            raise Fault("$", "a batch is a JSON array of events", status=400)
-        at = _space(text, at + 1)
-        while text[at : at + 1] != "]":
-            event, end = decoder.raw_decode(text, at)
-            found.append(Parsed(text[at:end], event))
-            at = _space(text, end)
-            if text[at : at + 1] == ",":
-                at = _space(text, at + 1)
-                if text[at : at + 1] == "]":
-                    raise ValueError(f"a value is missing: char {at}")
-            elif text[at : at + 1] != "]":
-                raise ValueError(f"',' or ']' is missing: char {at}")
-        if _space(text, at + 1) != len(text):
-            raise ValueError(f"there is more after the array: char {at + 1}")
-    except (ValueError, RecursionError) as error:
-        raise Fault("$", f"is not JSON: {error}", status=400) from None
-    return found
-
-
-def _space(text: str, at: int) -> int:
-    match = _SPACE.match(text, at)
-    return match.end() if match else at
-
-
-def _row(event: Any, text: str | None) -> _Row:
+def _row(parsed: Parsed) -> Row:
+    event = parsed.event
     kind = event_check(event)
     job = event.get("job") or {}
     try:
-        body = text if text is not None else json.dumps(event, separators=(",", ":"))
-        identity = event_identity(event, key=identity_key())
+        known_by = identity(parsed, key=identity_key())
     except RecursionError:
-        raise Fault("$", "is nested too deeply", status=400) from None
-    return _Row(
-        identity=identity,
+        raise _too_deep() from None
+    return Row(
+        identity=known_by,
         kind=kind,
         event_type=str(event.get("eventType") or "").upper(),
         event_time=parse_time(event["eventTime"]),
         run_id=run_uuid(event["run"]["runId"]) if kind == "run" else None,
         job_id=job_id(job["namespace"], job["name"]) if kind != "dataset" else None,
-        body=body,
+        body=parsed.text,
     )
 
 
@@ -222,24 +159,6 @@ def _check_namespace(event: Any, producer: ApiKey | str) -> None:
     if not apikey_allows(producer, namespace):
         path = "$.job.namespace" if event.get("job") else "$.dataset.namespace"
         raise Fault(path, f"the key {producer.name!r} may not speak for the namespace {namespace!r}", status=403)
-
-
-def _store(rows: list[_Row], producer: str) -> int:
-    if not rows:
-        return 0
-    # Concurrent batches that share events must meet them in the same order, or each would wait for the other.
-    rows.sort(key=lambda row: row.identity)
-    values = [(row.identity, row.kind, row.event_type, row.event_time, row.run_id, row.job_id, row.body) for row in rows]
-    connection.ensure_connection()
-    # Arrays in binary, bound by the server: Django's cursors write values into the statement, and escaping the quotes of JSON
-    # in the text form of an array costs five times as much as everything else here.
-    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
-        if len(rows) == 1:
-            cursor.execute(_STORE_ONE, [*values[0], producer], prepare=True)
-            (stored,) = cursor.fetchone() or (0,)
-            return int(stored)
-        cursor.execute(_STORE, [*(list(column) for column in zip(*values, strict=True)), producer])
-        return cursor.rowcount
 
 
 def quarantine(
@@ -283,7 +202,7 @@ def _shed_load() -> None:
         raise Overloaded(pending=int(_load["pending"]), retry_after_s=RETRY_AFTER_S)
 
 
-def _count(result: Ingested, rows: Iterable[_Row]) -> None:
+def _count(result: Ingested, rows: Iterable[Row]) -> None:
     kinds = [row.kind for row in rows]
     # A duplicate's kind is not known to the statement; it is counted as accepted only when nothing was a duplicate.
     if not result.duplicates:
