@@ -33,6 +33,7 @@ __all__ = [
     "contract_version",
     "contract_version_current",
     "contract_version_id",
+    "contract_version_keys",
     "contract_versions_current",
     "contracts_current",
     "dataset_by_event",
@@ -103,6 +104,13 @@ def contract_versions_current() -> QuerySet[ContractVersion]:
     """Rows of all current versions, without their texts, by dataset name."""
     found = ContractVersion.objects.filter(current_of__isnull=False).select_related("dataset", "base")
     return found.defer("text", "document", "base__text", "base__document").order_by("dataset__contract_name")
+
+
+def contract_version_keys() -> dict[tuple[str, str], tuple[int, str]]:
+    """(dataset, version) → (row id, SHA-256 of the text) of every version that ever was; one query."""
+    rows = ContractVersion.objects.filter(dataset__contract_name__isnull=False)
+    found = rows.values_list("dataset__contract_name", "version", "pk", "sha256")
+    return {(str(dataset), version): (pk, sha256) for dataset, version, pk, sha256 in found}
 
 
 def contract_history(dataset: Dataset) -> QuerySet[ContractVersion]:

@@ -1,130 +1,188 @@
-"""From a published figure down to the raw files: what a run read, by contract, partition and file."""
+"""From a published figure down to the raw files: what its step read, who had made that, and with which code and contracts."""
 
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any
+from functools import lru_cache
 
-from django.db import connection
+from django.conf import settings
+from django.db.models import QuerySet
 
 from catalog.domain.contract import Contract
 from catalog.selectors import contracts_current
-from pipeline.domain import scope
+from pipeline import selectors_files
 from pipeline.domain.code import ROOT
-from pipeline.models import KpiValue, Step
+from pipeline.domain.silver_sql import silver_sql
+from pipeline.models import KpiValue, PartitionWrite, SqlText, Step
+from pipeline.selectors_files import Files
+from pipeline.selectors_hops import Contracts, Hop, hops
+from quality import selectors as quality
+from quality.models import QualityResult
 
-FILES_PER_DATASET = 25
 HISTORY_SHOWN = 20
-SQL_FOLDERS = {"gold": ROOT / "pipeline" / "sql" / "gold", "silver": ROOT / "pipeline" / "sql" / "silver"}
-
-# Files that brought rows into the partitions a figure stands on, newest first, with totals over all of them. Only what had
-# been taken in when the figure was made counts: an unknown step (NULL) was before this table kept steps.
-_FILES_SQL = """
-WITH wanted AS (SELECT * FROM unnest(%s::text[], %s::text[]) AS w(dataset, partition)),
-brought AS (
-  SELECT p.dataset, p.bronze_file_id, sum(p.rows) AS rows, count(*) AS partitions
-  FROM pipeline_partitionsource p
-  WHERE (p.step_id IS NULL OR p.step_id <= %s) AND (
-    EXISTS (SELECT 1 FROM wanted w WHERE w.dataset = p.dataset AND w.partition = p.partition) OR p.dataset = ANY(%s))
-  GROUP BY p.dataset, p.bronze_file_id
-),
-ranked AS (
-  SELECT b.*, f.logical_id, f.filename, f.uri, f.sha256, f.rows AS file_rows, f.size_bytes, f.received_at, f.contract_version,
-         (SELECT d.uuid FROM pipeline_drop d WHERE d.bronze_file_id = f.id ORDER BY d.id LIMIT 1) AS drop_uuid,
-         count(*) OVER w AS files_total, sum(b.rows) OVER w AS rows_total,
-         row_number() OVER (PARTITION BY b.dataset ORDER BY f.received_at DESC, f.id DESC) AS place
-  FROM brought b JOIN pipeline_bronzefile f ON f.id = b.bronze_file_id
-  WINDOW w AS (PARTITION BY b.dataset)
-)
-SELECT dataset, logical_id, filename, uri, sha256, rows, file_rows, size_bytes, received_at, contract_version, drop_uuid,
-       files_total, rows_total
-FROM ranked WHERE place <= %s ORDER BY dataset, place
-"""
+CONFIRMED_LIMIT = 1000
+LAYERS = {"gold": 0, "silver": 1}
 
 
 @dataclass(frozen=True)
-class TrailFile:
-    """One raw file behind a figure. ``rows`` of its ``file_rows`` lie in the partitions that were read."""
+class Code:
+    """The SQL that a step ran. ``same``: whether today's file (and for Silver today's rules) give the same text; None: no hash
+    was kept. ``text`` is what ran; empty when it was not kept.
+    """
 
-    dataset: str
-    logical_id: str
-    filename: str
-    uri: str
     sha256: str
-    rows: int
-    file_rows: int
-    size_bytes: int
-    received_at: datetime
-    contract_version: str
-    drop_uuid: Any
+    path: str
+    text: str
+    same: bool | None
+
+
+@dataclass
+class TrailStep:
+    """One hop with what is known of it."""
+
+    hop: Hop
+    code: Code
+    contract_sha256: str
+    verdicts: Sequence[QualityResult] = ()
+
+    @property
+    def step(self) -> Step:
+        return self.hop.step
+
+    @property
+    def contract_version(self) -> str:
+        return self.hop.step.contract_version or self.hop.contract.version
+
+    @property
+    def span(self) -> str:
+        return span_words(self.hop.partitions, self.hop.contract)
+
+    @property
+    def failing(self) -> list[QualityResult]:
+        return [one for one in self.verdicts if one.status != "passing"]
+
+    @property
+    def verdict(self) -> str:
+        """State of the step's gate: passing, failing, or not_run where no rule was judged."""
+        return ("failing" if self.failing else "passing") if self.verdicts else "not_run"
+
+    @property
+    def versions(self) -> list[int]:
+        return sorted(self.hop.versions)
 
 
 @dataclass
 class TrailDataset:
-    """One dataset on the way. ``partitions`` None: the whole table was read. ``depth`` 0 is the KPI itself."""
+    """One dataset on the way with every step of it that made a part of what was read, newest first.
+
+    ``depth`` 0 is the KPI itself. ``partitions`` None: the whole table was read.
+    """
 
     dataset: str
     layer: str
     title: str
-    contract_version: str
     depth: int
+    contract: Contract
+    steps: list[TrailStep]
     partitions: set[str] | None
     read_by: list[str]
-    partition_column: str = ""
-    step: Step | None = None
-    files: list[TrailFile] = field(default_factory=list)
-    files_total: int = 0
-    rows_total: int = 0
+    files: Files = field(default_factory=Files)
 
     @property
     def span(self) -> str:
-        """The partitions in words."""
-        if self.partitions is None:
-            return "the whole table"
-        ordered = sorted(self.partitions)
-        if not ordered:
-            return "nothing"
-        if len(ordered) == 1:
-            return f"{self.partition_column or 'partition'} {ordered[0]}"
-        return f"{len(ordered)} partitions, {self.partition_column} {ordered[0]} to {ordered[-1]}"
+        return span_words(self.partitions, self.contract)
+
+    @property
+    def step(self) -> Step:
+        return self.steps[0].step
+
+    @property
+    def exact(self) -> bool:
+        return all(one.hop.exact for one in self.steps)
+
+    @property
+    def versions(self) -> list[int]:
+        """Table versions that readers opened."""
+        return sorted({version for one in self.steps for version in one.hop.versions})
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """Later refreshes that came to the same figure. ``count`` stops at CONFIRMED_LIMIT."""
+
+    count: int
+    last: Step | None
 
 
 @dataclass(frozen=True)
 class Trail:
     """Everything behind one published figure."""
 
+    key: str
+    day: date
     contract: Contract
     value: KpiValue
-    history: Sequence[KpiValue]
     datasets: Sequence[TrailDataset]
-    sql: str
-    sql_path: str
-    sql_same: bool | None  # whether the file still has the hash of what ran; None when the step kept none
+    confirmed: Confirmed
+    previous: KpiValue | None
+
+    def layer(self, name: str) -> list[TrailDataset]:
+        return [one for one in self.datasets if one.layer == name]
+
+    @property
+    def figure(self) -> TrailDataset:
+        return self.datasets[0]
 
     @property
     def gold(self) -> list[TrailDataset]:
-        return [one for one in self.datasets if one.layer == "gold" and one.depth > 0]
+        return [one for one in self.layer("gold") if one.depth > 0]
 
     @property
     def silver(self) -> list[TrailDataset]:
-        return [one for one in self.datasets if one.layer == "silver"]
+        return self.layer("silver")
 
     @property
     def brought(self) -> list[TrailDataset]:
         """Silver datasets with raw files behind them, most rows first."""
-        return sorted((one for one in self.silver if one.files_total), key=lambda one: -one.rows_total)
+        return sorted((one for one in self.silver if one.files.total), key=lambda one: -one.files.rows_total)
 
     @property
     def unused(self) -> list[TrailDataset]:
         """Silver datasets of which no accepted row of a file was read."""
-        return [one for one in self.silver if not one.files_total]
+        return [one for one in self.silver if not one.files.total]
 
     @property
     def files_total(self) -> int:
-        return sum(one.files_total for one in self.silver)
+        return sum(one.files.total for one in self.silver)
+
+    @property
+    def steps_total(self) -> int:
+        return sum(len(one.steps) for one in self.datasets)
+
+    @property
+    def exact(self) -> bool:
+        """Whether every step on the way had kept the versions that it read."""
+        return all(one.exact for one in self.datasets)
+
+
+def span_words(partitions: set[str] | None, contract: Contract) -> str:
+    """Partitions in words."""
+    if partitions is None:
+        return "the whole table"
+    column = contract.partition.column if contract.partition else "partition"
+    ordered = sorted(partitions)
+    if not ordered:
+        return "nothing"
+    if len(ordered) == 1:
+        return f"{column} {ordered[0]}"
+    return f"{len(ordered)} partitions, {column} {ordered[0]} to {ordered[-1]}"
+
+
+# --- which figure -----------------------------------------------------------------------------------------------------
 
 
 def kpi_contract(key: str) -> Contract | None:
@@ -145,125 +203,167 @@ def kpi_day_latest(key: str, *, until: date) -> date | None:
     )
 
 
-def trail(*, key: str, day: date, at: datetime | None = None, value_pk: int | None = None) -> Trail | None:
-    """The trail of the figure of a day: the newest one, the one known at a moment, or a given one. None when there is none.
+def kpi_days_beside(key: str, day: date) -> tuple[date | None, date | None]:
+    """The nearest days before and after that have a figure."""
+    values = KpiValue.objects.filter(kpi=key)
+    earlier = values.filter(business_date__lt=day).order_by("-business_date", "-id").values_list("business_date", flat=True)
+    later = values.filter(business_date__gt=day).order_by("business_date", "id").values_list("business_date", flat=True)
+    return earlier.first(), later.first()
 
-    Queries: the contracts, the figure's history, the figure, the steps, the files.
-    """
-    contracts = contracts_current()
-    contract = next((one for one in contracts.values() if one.kpi and one.kpi.key == key), None)
-    values = KpiValue.objects.filter(kpi=key, business_date=day).select_related("step__run").order_by("-id")
-    history = list(values[:HISTORY_SHOWN])
-    chosen = values
+
+def kpi_values(key: str, day: date) -> QuerySet[KpiValue]:
+    """Every figure that was ever published for the day, newest first."""
+    return KpiValue.objects.filter(kpi=key, business_date=day).select_related("step__run").order_by("-id")
+
+
+def kpi_value(key: str, day: date, *, at: datetime | None = None, value_pk: int | None = None) -> KpiValue | None:
+    """The figure of a day: a given one, the one known at a moment, else the newest."""
+    values = kpi_values(key, day)
     if value_pk is not None:
-        chosen = values.filter(pk=value_pk)
+        values = values.filter(pk=value_pk)
     elif at is not None:
-        chosen = values.filter(computed_at__lte=at)
-    value = history[0] if chosen is values and history else chosen.first()
-    if contract is None or value is None:
+        values = values.filter(computed_at__lte=at)
+    return values.first()
+
+
+# --- its trail --------------------------------------------------------------------------------------------------------
+
+
+def trail(
+    *,
+    key: str,
+    day: date,
+    at: datetime | None = None,
+    value_pk: int | None = None,
+    files_limit: int | None = selectors_files.FILES_SHOWN,
+) -> Trail | None:
+    """The trail of a figure (see ``kpi_value``); None when there is none. ``files_limit``: files listed per dataset, None: all.
+
+    The number of queries does not depend on the history: three a level of the way down, and a few for the whole.
+    """
+    value = kpi_value(key, day, at=at, value_pk=value_pk)
+    return None if value is None else trail_of(value, files_limit=files_limit)
+
+
+def trail_of(value: KpiValue, *, files_limit: int | None = selectors_files.FILES_SHOWN) -> Trail | None:
+    """As ``trail``, of a figure at hand."""
+    contracts = Contracts()
+    found = hops(value.step, outputs={value.business_date.isoformat()}, contracts=contracts)
+    if not found:
         return None
-    datasets = _walk(contract, contracts, {day.isoformat()})
-    _add_steps(datasets, value.step)
-    _add_files(datasets, value.step_id)
-    sql, path = _sql(contract)
+    datasets = _datasets(_described(found, contracts))
+    selectors_files.add(
+        {one.dataset: [step.hop for step in one.steps] for one in datasets if one.layer == "silver"},
+        into={one.dataset: one.files for one in datasets},
+        known_at=value.computed_at,
+        limit=files_limit,
+    )
+    previous = kpi_values(value.kpi, value.business_date).filter(pk__lt=value.pk).first()
     return Trail(
-        contract=contract,
+        key=value.kpi,
+        day=value.business_date,
+        contract=found[0].contract,
         value=value,
-        history=history,
-        datasets=sorted(datasets.values(), key=lambda one: (one.layer != "gold", one.depth, one.dataset)),
-        sql=sql,
-        sql_path=path,
-        sql_same=_same(sql, value.step.sql_sha256),
+        datasets=datasets,
+        confirmed=_confirmed(value),
+        previous=previous,
     )
 
 
-def _walk(start: Contract, contracts: Mapping[str, Contract], outputs: set[str]) -> dict[str, TrailDataset]:
-    """Datasets that the partitions ``outputs`` of ``start`` are computed from, with the partitions that are read of each."""
-    found = {start.dataset: _node(start, 0, set(outputs), "")}
-    queue: list[tuple[Contract, set[str] | None, int]] = [(start, set(outputs), 0)]
-    while queue:
-        contract, wanted, depth = queue.pop(0)
-        for given in contract.inputs:
-            upstream = contracts.get(given.dataset)
-            if upstream is None:
-                continue
-            values = None if wanted is None or upstream.partition is None else scope.read_values(given, sorted(wanted))
-            read = None if values is None else set(values)
-            known = found.get(upstream.dataset)
-            if known is None:
-                found[upstream.dataset] = _node(upstream, depth + 1, read, contract.dataset)
-            elif not _widen(known, read, depth + 1, contract.dataset):
-                continue
-            queue.append((upstream, read, depth + 1))
-    return found
-
-
-def _node(contract: Contract, depth: int, partitions: set[str] | None, reader: str) -> TrailDataset:
-    return TrailDataset(
-        dataset=contract.dataset,
-        layer=contract.layer,
-        title=contract.title,
-        contract_version=contract.version,
-        depth=depth,
-        partitions=partitions,
-        read_by=[reader] if reader else [],
-        partition_column=contract.partition.column if contract.partition else "",
-    )
-
-
-def _widen(known: TrailDataset, read: set[str] | None, depth: int, reader: str) -> bool:
-    """Add a second reader's partitions. True when there was anything new to follow."""
-    if reader not in known.read_by:
-        known.read_by.append(reader)
-    known.depth = max(known.depth, depth)
-    if known.partitions is None:
-        return False
-    if read is None:
-        known.partitions = None
-        return True
-    new = not read <= known.partitions
-    known.partitions |= read
-    return new
-
-
-def _add_steps(datasets: Mapping[str, TrailDataset], last: Step) -> None:
-    """The newest refresh of each dataset that the figure's step could have read."""
-    steps = (
-        Step.objects.filter(dataset__in=list(datasets), state="succeeded", table_version__isnull=False, pk__lte=last.pk)
-        .select_related("run")
-        .order_by("dataset", "-id")
-        .distinct("dataset")
-    )
-    for step in steps:
-        datasets[step.dataset].step = step
-        datasets[step.dataset].contract_version = step.contract_version or datasets[step.dataset].contract_version
-
-
-def _add_files(datasets: Mapping[str, TrailDataset], last_step_pk: int) -> None:
-    silver = [one for one in datasets.values() if one.layer == "silver"]
-    pairs = [(one.dataset, value) for one in silver if one.partitions is not None for value in sorted(one.partitions)]
-    whole = [one.dataset for one in silver if one.partitions is None]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _FILES_SQL, [[pair[0] for pair in pairs], [pair[1] for pair in pairs], last_step_pk, whole, FILES_PER_DATASET]
+def _described(found: Sequence[Hop], contracts: Contracts) -> list[TrailStep]:
+    texts = dict(SqlText.objects.filter(pk__in={hop.step.sql_sha256 for hop in found}).values_list("sha256", "text"))
+    verdicts: dict[str, list[QualityResult]] = {}
+    for one in quality.results_of_runs([str(hop.step.uuid) for hop in found if hop.contract.layer == "gold"]):
+        verdicts.setdefault(one.run_key, []).append(one)
+    return [
+        TrailStep(
+            hop=hop,
+            code=_code(hop, texts),
+            contract_sha256=contracts.sha256(hop.dataset, hop.step.contract_version),
+            verdicts=verdicts.get(str(hop.step.uuid), ()),
         )
-        for *columns, files_total, rows_total in cursor.fetchall():
-            file = TrailFile(*columns)
-            node = datasets[file.dataset]
-            node.files.append(file)
-            node.files_total, node.rows_total = files_total, int(rows_total)
+        for hop in found
+    ]
 
 
-def _sql(contract: Contract) -> tuple[str, str]:
-    """Text and path (in the repository) of the transform; empty when the contract names none."""
-    if not contract.transform:
-        return "", ""
-    path = SQL_FOLDERS[contract.layer] / contract.transform
+def _datasets(steps: Sequence[TrailStep]) -> list[TrailDataset]:
+    found: dict[str, TrailDataset] = {}
+    for one in sorted(steps, key=lambda one: -one.step.pk):
+        hop = one.hop
+        group = found.get(hop.dataset)
+        if group is None:
+            contract = hop.contract
+            group = found[hop.dataset] = TrailDataset(
+                hop.dataset, contract.layer, contract.title, hop.depth, contract, [], set(), sorted(hop.read_by)
+            )
+        group.steps.append(one)
+        group.depth = max(group.depth, hop.depth)
+        group.read_by = sorted({*group.read_by, *hop.read_by})
+        whole = group.partitions is None or hop.partitions is None
+        group.partitions = None if whole else {*(group.partitions or ()), *(hop.partitions or ())}
+    return sorted(found.values(), key=lambda one: (one.depth > 0, LAYERS.get(one.layer, 2), one.depth, one.dataset))
+
+
+def _confirmed(value: KpiValue) -> Confirmed:
+    """Refreshes of the day after the figure's own and before the next figure's."""
+    following = KpiValue.objects.filter(kpi=value.kpi, business_date=value.business_date, pk__gt=value.pk).order_by("id")
+    limit = following.values_list("step_id", flat=True).first()
+    later = PartitionWrite.objects.filter(
+        dataset=value.step.dataset, partition=value.business_date.isoformat(), step_id__gt=value.step_id
+    )
+    if limit is not None:
+        later = later.filter(step_id__lt=limit)
+    newest = list(later.order_by("-table_version").values_list("step_id", flat=True)[:CONFIRMED_LIMIT])
+    last = Step.objects.select_related("run").get(pk=newest[0]) if newest else None
+    return Confirmed(len(newest), last)
+
+
+# --- code -------------------------------------------------------------------------------------------------------------
+
+
+def _code(hop: Hop, texts: Mapping[str, str]) -> Code:
+    sha256 = hop.step.sql_sha256
+    path, now = _today(hop.contract)
+    text = texts.get(sha256, "")
+    same = hashlib.sha256(now.encode()).hexdigest() == sha256 if sha256 else None
+    return Code(sha256, path, text or (now if same else ""), same)
+
+
+def _today(contract: Contract) -> tuple[str, str]:
+    """Path in the repository and text of what a step of the contract would run today."""
+    if contract.layer == "silver":
+        return "pipeline/sql/silver/standard.sql", silver_sql(contract, business_zone=settings.BUSINESS_TIME_ZONE).text
+    path = f"pipeline/sql/gold/{contract.transform}"
     try:
-        return path.read_text(), path.relative_to(ROOT).as_posix()
+        stamp = (ROOT / path).stat().st_mtime_ns
     except OSError:
-        return "", path.relative_to(ROOT).as_posix()
+        return path, ""
+    return path, _file_text(path, stamp)
 
 
-def _same(sql: str, ran_sha256: str) -> bool | None:
-    return hashlib.sha256(sql.encode()).hexdigest() == ran_sha256 if ran_sha256 else None
+@lru_cache(maxsize=256)
+def _file_text(path: str, _stamp: int) -> str:
+    return (ROOT / path).read_text()
+
+
+def counts_words(counts: Counter[str]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.most_common())
+
+
+__all__ = [
+    "Code",
+    "Confirmed",
+    "Trail",
+    "TrailDataset",
+    "TrailStep",
+    "counts_words",
+    "kpi_contract",
+    "kpi_contracts",
+    "kpi_day_latest",
+    "kpi_days_beside",
+    "kpi_value",
+    "kpi_values",
+    "span_words",
+    "trail",
+    "trail_of",
+]

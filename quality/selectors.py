@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from django.db.models import QuerySet
 
 from quality.models import QualityResult
@@ -9,6 +11,11 @@ from quality.models import QualityResult
 
 def results_of_run(run_key: str) -> QuerySet[QualityResult]:
     return QualityResult.objects.filter(run_key=run_key)
+
+
+def results_of_runs(run_keys: Sequence[str]) -> QuerySet[QualityResult]:
+    """Verdicts on many steps or runs, by rule."""
+    return QualityResult.objects.filter(run_key__in=run_keys).order_by("run_key", "rule")
 
 
 def results_latest(dataset: str) -> list[QualityResult]:

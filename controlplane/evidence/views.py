@@ -63,7 +63,15 @@ def _trail_page(request: HttpRequest, key: str, day: date) -> HttpResponseBase:
     return render_page(
         request,
         "evidence/kpi.html",
-        {"trail": found, "contract": contract, "kpi": contract.kpi, "day": day, "at": at, "fault": fault},
+        {
+            "trail": found,
+            "contract": contract,
+            "kpi": contract.kpi,
+            "day": day,
+            "at": at,
+            "fault": fault,
+            "history": selectors_trail.kpi_values(key, day)[: selectors_trail.HISTORY_SHOWN],
+        },
         title=contract.kpi.title,
         crumbs=[("Trace a figure", reverse("evidence"))],
         status=400 if fault else 200,

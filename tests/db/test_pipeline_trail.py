@@ -24,8 +24,8 @@ def test_a_figure_leads_to_the_files_of_its_day() -> None:
     assert layers["mart_daily_revenue"] == layers["fact_order"] == "gold"
     orders = next(one for one in found.silver if one.dataset == "orders")
     assert orders.partitions == {business_today().isoformat()}
-    assert (orders.files_total, orders.rows_total) == (3, 240)
-    assert all(len(file.sha256) == 64 and file.uri.startswith("s3://") for file in orders.files)
+    assert (orders.files.total, orders.files.rows_total) == (3, 240)
+    assert all(len(file.sha256) == 64 and file.uri.startswith("s3://") for file in orders.files.listed)
     assert orders.step is not None
 
 
@@ -47,7 +47,7 @@ def test_files_that_came_later_than_the_figure_are_no_part_of_it() -> None:
     )
     found = selectors_trail.trail(key="net_revenue", day=business_today())
     assert found is not None
-    assert next(one for one in found.silver if one.dataset == "orders").files_total == 3
+    assert next(one for one in found.silver if one.dataset == "orders").files.total == 3
 
 
 def test_the_figure_as_it_was_known_at_a_moment() -> None:
