@@ -112,6 +112,14 @@ def sql_text(sha256: str) -> str | None:
     return SqlText.objects.filter(sha256=sha256).values_list("text", flat=True).first()
 
 
+def contract_at(dataset: str, version: str) -> Contract:
+    """The contract that a step ran under. Raises NotReproducible when that version is not known any more."""
+    row = contract_version(dataset, version)
+    if row is None:
+        raise NotReproducible(f"version {version or '(unknown)'} of the contract of {dataset} is not kept any more")
+    return contract_of(row)
+
+
 def plan(value: KpiValue) -> Plan:
     """Steps, contracts and files behind a figure. Raises NotReproducible when a contract version is not known any more.
 
@@ -119,6 +127,21 @@ def plan(value: KpiValue) -> Plan:
     versions of the same keys perhaps; which of them do is found in the files themselves.
     """
     return _Planner(value).made()
+
+
+def replaced_since(*, step: str, dataset: str, partitions: Iterable[str] | None) -> bool:
+    """Whether a later step (after the one with this uuid) has replaced any of these partitions (None: the table)."""
+    mark = Step.objects.filter(uuid=step).values_list("pk", flat=True).first()
+    later = Step.objects.filter(dataset=dataset, state=StepState.SUCCEEDED, pk__gt=mark or 0, table_version__isnull=False)
+    if partitions is None:
+        return later.exists()
+    wanted = set(partitions)
+    return any(wanted & set(values) for values in later.values_list("partitions", flat=True).iterator())
+
+
+def files_known(logical_ids: Iterable[str]) -> dict[str, BronzeFile]:
+    """Manifests of raw files by logical id."""
+    return {file.logical_id: file for file in BronzeFile.objects.filter(logical_id__in=list(logical_ids))}
 
 
 class _Planner:
@@ -163,10 +186,7 @@ class _Planner:
 
     def _contract(self, dataset: str, version: str) -> Contract:
         if (dataset, version) not in self.contracts:
-            row = contract_version(dataset, version)
-            if row is None:
-                raise NotReproducible(f"version {version or '(unknown)'} of the contract of {dataset} is not kept any more")
-            self.contracts[dataset, version] = contract_of(row)
+            self.contracts[dataset, version] = contract_at(dataset, version)
         return self.contracts[dataset, version]
 
     def _table_version(self, step: Step) -> int | None:
@@ -240,17 +260,7 @@ class _Planner:
 
 def epochs_with(node: Node, more: Iterable[int]) -> list[Epoch]:
     """The epochs of a Silver node over its files and ``more``."""
-    known = {(epoch.contract.dataset, epoch.contract.version): epoch.contract for epoch in node.epochs}
-
-    def contract(dataset: str, version: str) -> Contract:
-        if (dataset, version) in known:
-            return known[dataset, version]
-        row = contract_version(dataset, version)
-        if row is None:
-            raise NotReproducible(f"version {version} of the contract of {dataset} is not kept any more")
-        return contract_of(row)
-
-    return epochs(node.contract.dataset, _taken(node), set(node.files) | set(more), contract)
+    return epochs(node.contract.dataset, _taken(node), set(node.files) | set(more), contract_at)
 
 
 def epochs(dataset: str, taken: Iterable[tuple[int, str, str, int]], chosen: set[int], contract: Any) -> list[Epoch]:

@@ -9,12 +9,24 @@ from datetime import UTC, datetime, timedelta
 
 from django.db.models import Count, Min, Q, QuerySet
 
+from controlplane.audit import checkpoints as _checkpoints
 from controlplane.audit.checkpoints import Checkpoint
 from controlplane.audit.domain.chain import ChainReport, Payload, SealedLink, check
 from controlplane.audit.models import AuditEntry, AuditPayload
 from controlplane.audit.sealing import link_of
 
-__all__ = ["Verification", "entries_of", "export_lines", "payloads_mentioning", "tail", "verify"]
+__all__ = [
+    "Checkpoint",
+    "Verification",
+    "checkpoint_newest",
+    "entries_of",
+    "export_lines",
+    "first_seq",
+    "links",
+    "payloads_mentioning",
+    "tail",
+    "verify",
+]
 
 CHUNK = 5000
 
@@ -91,8 +103,11 @@ def sealed_entries() -> Iterator[tuple[SealedLink, Payload]]:
     """The chain in order, with payloads (a payload row that is gone reads as half erased)."""
     rows = AuditEntry.objects.filter(seq__isnull=False).select_related("payload").order_by("seq")
     for entry in rows.iterator(chunk_size=CHUNK):
-        sealed = SealedLink(link=link_of(entry), seq=int(entry.seq or 0), previous_hash=entry.previous_hash, hash=entry.hash)
-        yield sealed, _payload_of(entry)
+        yield _sealed(entry), _payload_of(entry)
+
+
+def _sealed(entry: AuditEntry) -> SealedLink:
+    return SealedLink(link=link_of(entry), seq=int(entry.seq or 0), previous_hash=entry.previous_hash, hash=entry.hash)
 
 
 def _payload_of(entry: AuditEntry) -> Payload:
@@ -111,21 +126,45 @@ def _unaccounted(erased: list[int]) -> list[str]:
     return [f"the payload of entry id {number} is gone without a record of its erasure" for number in gone]
 
 
+def checkpoint_newest() -> bytes | None:
+    """The newest signed checkpoint as it lies on the disk: JSON ``{checkpoint, signature}``; None when there is none."""
+    path = _checkpoints.newest()
+    return path.read_bytes() if path else None
+
+
+def first_seq(*, targets: Iterable[str], until: int) -> int | None:
+    """Number of the first sealed entry about one of these, up to a number."""
+    found = AuditEntry.objects.filter(target__in=list(targets), seq__lte=until)
+    return found.aggregate(first=Min("seq"))["first"]
+
+
+def links(*, first: int, last: int) -> Iterator[dict[str, object]]:
+    """A stretch of the sealed chain, as ``export_lines`` but without payloads and their salts."""
+    rows = AuditEntry.objects.filter(seq__gte=first, seq__lte=last).order_by("seq")
+    for entry in rows.iterator(chunk_size=CHUNK):
+        yield _line(_sealed(entry))
+
+
 def export_lines() -> Iterator[dict[str, object]]:
     """The sealed chain, one JSON object per entry, in order: enough to verify it elsewhere."""
     for sealed, payload in sealed_entries():
-        link = sealed.link
-        yield {
-            "seq": sealed.seq,
-            "entry_id": link.entry_id,
-            "recorded_at": link.recorded_at.astimezone(UTC).isoformat(timespec="microseconds"),
-            "action": link.action,
-            "actor": link.actor,
-            "target": link.target,
-            "correlation_id": link.correlation_id,
-            "commitment": link.commitment,
-            "previous_hash": sealed.previous_hash,
-            "hash": sealed.hash,
+        yield _line(sealed) | {
             "salt": payload.salt.hex() if payload.salt is not None else None,
             "document": payload.document,
         }
+
+
+def _line(sealed: SealedLink) -> dict[str, object]:
+    link = sealed.link
+    return {
+        "seq": sealed.seq,
+        "entry_id": link.entry_id,
+        "recorded_at": link.recorded_at.astimezone(UTC).isoformat(timespec="microseconds"),
+        "action": link.action,
+        "actor": link.actor,
+        "target": link.target,
+        "correlation_id": link.correlation_id,
+        "commitment": link.commitment,
+        "previous_hash": sealed.previous_hash,
+        "hash": sealed.hash,
+    }

@@ -15,7 +15,7 @@ from controlplane.audit.models import AuditEntry, AuditPayload
 from controlplane.keys.services import canonical_json
 from controlplane.telemetry.context import correlation_id
 
-__all__ = ["Actor", "payload_erase", "record"]
+__all__ = ["Actor", "checkpoint_write", "payload_erase", "record"]
 
 SALT_BYTES = 16
 
@@ -70,3 +70,10 @@ def payload_erase(*, entry_id: int, actor: Actor | str, reason: str) -> bool:
     if erased:
         record(action="audit.payload_erase", actor=actor, target=f"audit:{entry_id}", reason=reason)
     return bool(erased)
+
+
+def checkpoint_write() -> None:
+    """Sign the newest sealed entry now, for evidence that leaves the installation; nothing when it is signed already."""
+    from controlplane.audit import checkpoints
+
+    checkpoints.write()

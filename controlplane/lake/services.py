@@ -27,6 +27,7 @@ __all__ = [
     "Session",
     "Written",
     "alive",
+    "arrow_content",
     "check",
     "config",
     "content_hash",
@@ -137,6 +138,11 @@ def rows_content(
 ) -> tuple[int, str]:
     """(rows, content hash) of a part of a table, now or as of a version; see ``tables.rows_of``."""
     return tables.rows_of(at or config(), table, schema=schema, where=where, version=version)
+
+
+def arrow_content(rows: pa.Table) -> tuple[int, str]:
+    """(rows, content hash) of rows at hand, by the rule of ``content_hash``."""
+    return tables.rows_of_arrow(config(), rows)
 
 
 def maintain(table: str, retention: timedelta, *, holder: str = "maintenance") -> Maintained:

@@ -1,6 +1,5 @@
 """Lake tables as wholes: what there is, what it holds, and its upkeep."""
 
-
 from __future__ import annotations
 
 import json
@@ -74,6 +73,13 @@ def rows_of(
             return rows_hash(session, "content", schema)
         except duckdb.IOException as error:
             raise SnapshotGone(str(error).splitlines()[0]) from error
+
+
+def rows_of_arrow(config: LakeConfig, rows: pa.Table) -> tuple[int, str]:
+    """(rows, content hash) of an Arrow table."""
+    with DuckEngine(config).session() as session:
+        session.register_arrow("content", rows)
+        return rows_hash(session, "content", rows.schema)
 
 
 def table_version(config: LakeConfig, table: str) -> int:

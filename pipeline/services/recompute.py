@@ -7,7 +7,7 @@ could not see a scratch folder of this machine.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
@@ -28,7 +28,7 @@ from pipeline.domain.decode import decoded_schema
 from pipeline.domain.silver_sql import SilverSql, silver_schema, silver_sql
 from pipeline.errors import NotReproducible, Overloaded
 from pipeline.models import BronzeFile
-from pipeline.selectors_reproduce import Epoch, Node, NodeKey, Part, Plan, epochs_with, sql_text
+from pipeline.selectors_reproduce import Epoch, Node, NodeKey, Part, Plan, contract_at, epochs_with, sql_text
 from pipeline.services import gold, watermarks
 from pipeline.services.events import sha256_of
 from pipeline.services.landing import decoded_uri
@@ -100,6 +100,28 @@ def recompute(
     tables = [f"{node.layer}/{node.contract.dataset}" for node in plan.nodes]
     with lake.reading(sorted(set(tables)), holder="reproduce"):
         return work.run()
+
+
+def tables_kept(plan: Plan) -> list[tuple[Node, int | None, str | None]]:
+    """(table, rows, content hash) of what the lake keeps of each version that the figure was made from; None: no more."""
+    return [(node, *_kept(node)) for node in plan.nodes]
+
+
+def table_content(
+    dataset: str, partitions: Sequence[str] | None, version: str, *, table_version: int | None
+) -> tuple[int, str] | None:
+    """(rows, content hash) of partitions (None: all) in the columns of a contract version; ``table_version`` None: as of now.
+
+    None when that version of the table is not kept any more.
+    """
+    contract = contract_at(dataset, version)
+    where = scope.predicate(contract.partition, partitions) if contract.partition and partitions is not None else None
+    try:
+        return lake.rows_content(table_of(contract), schema=gold.schema_of(contract), where=where, version=table_version)
+    except SnapshotGone:
+        return None
+    except TableNotFound:
+        return 0, ""
 
 
 class _Work:
@@ -308,22 +330,14 @@ class _Work:
     def _measured(self, node: Node) -> Table:
         contract = node.contract
         schema = gold.schema_of(contract)
-        made, where = _partitions_made(node), _where(node)
+        made, where = partitions_made(node), _where(node)
         rows, digest = 0, ""
         if node.key in self.written:
             rows, digest = lake.rows_content(self.names[node.key], schema=schema, where=where, at=self.place)
-        kept_rows, kept_hash = self._kept(node, schema, where)
+        kept_rows, kept_hash = _kept(node)
         if not rows and not kept_rows and (digest == "" or kept_hash == ""):
             digest, kept_hash = "", None if kept_hash is None else ""  # nothing on both sides, with or without a table
         return Table(contract.dataset, contract.layer, made, rows, digest, node.table_version, kept_rows, kept_hash)
-
-    def _kept(self, node: Node, schema: pa.Schema, where: str | None) -> tuple[int | None, str | None]:
-        if node.table_version is None:  # no step had written anything yet
-            return 0, ""
-        try:
-            return lake.rows_content(table_of(node.contract), schema=schema, where=where, version=node.table_version)
-        except (SnapshotGone, TableNotFound):
-            return None, None
 
     def _figure(self, result: Recomputed) -> None:
         node = self.plan.nodes[-1]
@@ -339,6 +353,17 @@ class _Work:
             result.value, result.numerator, result.denominator = (
                 rows[0][name] for name in ("value", "numerator", "denominator")
             )
+
+
+def _kept(node: Node) -> tuple[int | None, str | None]:
+    """(rows, content hash) of the part that the figure read, as of the version that it read."""
+    if node.table_version is None:  # no step had written anything yet
+        return 0, ""
+    schema = gold.schema_of(node.contract)
+    try:
+        return lake.rows_content(table_of(node.contract), schema=schema, where=_where(node), version=node.table_version)
+    except (SnapshotGone, TableNotFound):
+        return None, None
 
 
 class _Renamed:
@@ -362,11 +387,11 @@ def _table_names(nodes: Iterable[Node]) -> dict[NodeKey | None, str]:
 def _where(node: Node) -> str | None:
     """The part of the table that was computed, as a predicate; None for all of it."""
     part = node.contract.partition
-    made = _partitions_made(node)
+    made = partitions_made(node)
     return scope.predicate(part, made) if part is not None and made is not None else None
 
 
-def _partitions_made(node: Node) -> tuple[str, ...] | None:
+def partitions_made(node: Node) -> tuple[str, ...] | None:
     """Gold: the wanted partitions that a step had filled; Silver: all that were wanted."""
     if node.contract.partition is None or node.partitions is None:
         return None
