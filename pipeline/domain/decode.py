@@ -28,6 +28,7 @@ from pipeline.errors import DropRefused, Fault
 
 UNKNOWN = "_unknown"
 MAX_FAULTS = 20  # enough to see a pattern; a file of garbage has a million
+NUL = "a NUL character, which is no text"  # and which PostgreSQL cannot hold, should the row be rejected
 RENAME = "Give every column a name of its own and send the file again."
 SEND_AGAIN = "Send the whole file again; nothing of this one was loaded."
 
@@ -130,6 +131,8 @@ def _read_csv(path: Path, _contract: Contract | None, source: Source) -> pa.Tabl
     data = _text_bytes(path, source.encoding)
     if not data.strip():
         raise DropRefused([Fault("line 1", "the file is empty", "A drop without records still needs its header line.")])
+    if (at := data.find(b"\0")) >= 0:
+        raise DropRefused([Fault(f"line {data[:at].count(bytes([10])) + 1}", NUL, SEND_AGAIN)])
     if data.count(b'"') % 2:
         raise DropRefused([Fault(_last_line(data), "a quoted value is not closed: the file is cut off", SEND_AGAIN)])
     header_end = data.find(b"\n")
@@ -209,7 +212,7 @@ def _read_json(path: Path, contract: Contract | None, source: Source) -> pa.Tabl
     validate = _validator(json.dumps(wanted, sort_keys=True))
     faults: list[Fault] = []
     columns: dict[str, list[str | None]] = {}
-    surrogates = "\\ud" in text or "\\uD" in text  # only an escape can spell half a character
+    escapes = "\\u" in text  # only an escape can spell half a character or NUL
     rows = 0
     for place, record in _records(text):
         try:
@@ -220,7 +223,7 @@ def _read_json(path: Path, contract: Contract | None, source: Source) -> pa.Tabl
                 break
             continue
         flat = dict(_flatten(record))
-        if surrogates and (fault := _half_character(flat, place)):
+        if escapes and (fault := _no_text(flat, place)):
             faults.append(fault)
             continue
         for name, value in flat.items():
@@ -236,13 +239,17 @@ def _read_json(path: Path, contract: Contract | None, source: Source) -> pa.Tabl
     return pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
 
 
-def _half_character(flat: dict[str, str | None], place: str) -> Fault | None:
-    for ordinal, item in enumerate(flat.items()):
+def _no_text(flat: dict[str, str | None], place: str) -> Fault | None:
+    """The first name or value that is no text, though JSON can spell it."""
+    for ordinal, (name, value) in enumerate(flat.items(), start=1):
+        both = name + (value or "")
+        if "\0" in both:
+            return Fault(f"{place}, value {ordinal}", NUL, SEND_AGAIN)
         try:
-            "".join(part or "" for part in item).encode()
+            both.encode()
         except UnicodeEncodeError:
             return Fault(
-                f"{place}, value {ordinal + 1}", "half of a surrogate pair (\\ud800 … \\udfff) is no character", SEND_AGAIN
+                f"{place}, value {ordinal}", "half of a surrogate pair (\\ud800 … \\udfff) is no character", SEND_AGAIN
             )
     return None
 
@@ -326,11 +333,15 @@ def _read_parquet(path: Path, _contract: Contract | None, _source: Source) -> pa
     while any(pa.types.is_struct(field.type) for field in table.schema):
         table = table.flatten()
     try:
-        return pa.table({field.name: _parquet_text(table[field.name]) for field in table.schema})
+        text = pa.table({field.name: _parquet_text(table[field.name]) for field in table.schema})
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise DropRefused(
             [Fault("file", f"a column has a type that has no text form: {_without_values(str(error))}", "Send single values.")]
         ) from None
+    nul = [name for name in text.column_names if pc.any(pc.match_substring(text[name], "\0")).as_py()]
+    if nul:
+        raise DropRefused([Fault(f"column {name}", NUL, SEND_AGAIN) for name in nul])
+    return text
 
 
 def _parquet_text(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -172,6 +172,7 @@ def test_nested_objects_are_flattened_and_numbers_keep_their_digits(tmp_path: Pa
         ("null\n", "line 1, data"),
         ('{"id": "1"}\n{"id": NaN}\n', "line 2"),
         ('{"id": "1"}\n{"id": "\\ud800"}\n', "line 2, value 1"),
+        ('{"id": "1"}\n{"id": "a\\u0000b"}\n', "line 2, value 1"),
         ('{"id": "1"}\n{"id": ' + "[" * 100_000 + "]" * 100_000 + "}\n", "line 2"),
         ("[" * 100_000, "file"),
     ],
@@ -236,6 +237,17 @@ def test_a_truncated_parquet_file_is_refused(tmp_path: Path, keep: int) -> None:
     whole = parquet(pa.table({"id": ["1"], "name": ["a"]}))
     (found,) = faults(tmp_path, whole[:keep], PARQUET)
     assert found[0] == "file"
+
+
+@pytest.mark.parametrize(
+    ("content", "by", "place"),
+    [
+        (b"id,name\n1,a\n2,b\0c\n", CSV, "line 3"),
+        (parquet(pa.table({"id": ["1"], "name": ["b\0c"]})), PARQUET, "column name"),
+    ],
+)
+def test_a_nul_character_is_refused_with_its_place(tmp_path: Path, content: bytes, by: Contract, place: str) -> None:
+    assert faults(tmp_path, content, by) == [(place, "a NUL character, which is no text")]
 
 
 def test_a_dataset_that_the_pipeline_makes_takes_no_drops(tmp_path: Path) -> None:
