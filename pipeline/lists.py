@@ -9,19 +9,19 @@ from django.urls import reverse
 
 from controlplane.ui import components, formats
 from controlplane.ui.listing import Column, Filter, Listing
-from pipeline import cells, selectors_pages
+from pipeline import cells, selectors, selectors_drops, selectors_held, selectors_runs
 from pipeline.models import DropState, HeldState, RunState
-from pipeline.selectors_pages import RunTotals
+from pipeline.selectors_runs import RunTotals
 
 Rows = QuerySet[Any]
 
 
 def _datasets() -> list[tuple[str, str]]:
-    return [(name, name) for name in selectors_pages.dataset_names()]
+    return [(name, name) for name in selectors.dataset_names()]
 
 
 def _layer_silver() -> list[tuple[str, str]]:
-    return [(name, name) for name in selectors_pages.dataset_names(layer="silver")]
+    return [(name, name) for name in selectors.dataset_names(layer="silver")]
 
 
 RUNS = Listing(
@@ -44,11 +44,11 @@ RUNS = Listing(
     filters=(
         Filter("state", "State", lambda rows, value: rows.filter(state=value), lambda: RunState.choices),
         Filter(
-            "dataset", "Dataset", lambda rows, value: rows.filter(pk__in=selectors_pages.run_ids_of_dataset(value)), _datasets
+            "dataset", "Dataset", lambda rows, value: rows.filter(pk__in=selectors_runs.run_ids_of_dataset(value)), _datasets
         ),
     ),
     order="-started_at",
-    prepare=selectors_pages.run_totals,
+    prepare=selectors_runs.run_totals,
 )
 
 DROPS = Listing(
@@ -65,7 +65,7 @@ DROPS = Listing(
     filters=(
         Filter("state", "State", lambda rows, value: rows.filter(state=value), lambda: DropState.choices),
         Filter("dataset", "Dataset", lambda rows, value: rows.filter(dataset=value), _layer_silver),
-        Filter("file", "File name or SHA-256", selectors_pages.drops_matching, hint="orders_2026-11"),
+        Filter("file", "File name or SHA-256", selectors_drops.drops_matching, hint="orders_2026-11"),
     ),
     order="-received_at",
 )
@@ -90,7 +90,7 @@ REJECTS = Listing(
     filters=(
         *_HELD_FILTERS,
         Filter("rule", "Rule", lambda rows, value: rows.filter(rules__contains=[value]), hint="required:total_amount"),
-        Filter("file", "File", selectors_pages.held_of_file, hint="file name or logical id"),
+        Filter("file", "File", selectors_held.held_of_file, hint="file name or logical id"),
     ),
 )
 
@@ -112,7 +112,7 @@ QUARANTINE = Listing(
     filters=(
         *_HELD_FILTERS,
         Filter("column", "Column", lambda rows, value: rows.filter(column=value), hint="discount_code"),
-        Filter("file", "File", selectors_pages.held_of_file, hint="file name or logical id"),
+        Filter("file", "File", selectors_held.held_of_file, hint="file name or logical id"),
     ),
 )
 

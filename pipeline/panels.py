@@ -12,7 +12,7 @@ from controlplane.accounts.permissions import user_has_role
 from controlplane.accounts.roles import Role
 from controlplane.ui import registry
 from controlplane.ui.pages import EVERY_ROLE, STAFF_ROLES
-from pipeline import selectors_pages
+from pipeline import selectors_drops
 from pipeline.models import Drop, Run
 
 registry.nav("Data plane", "Runs", "runs", "flow", roles=STAFF_ROLES, order=10)
@@ -34,7 +34,7 @@ def search(request: HttpRequest, term: str, limit: int) -> Iterable[registry.Hit
             f"Drop, {drop.get_state_display().lower()}",
             "inbox",
         )
-        for drop in selectors_pages.drops_matching(Drop.objects.all(), term)[:limit]
+        for drop in selectors_drops.drops_matching(Drop.objects.all(), term)[:limit]
     ]
     if user_has_role(request.user, *STAFF_ROLES, Role.AUDITOR):
         hits += [

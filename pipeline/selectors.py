@@ -45,3 +45,8 @@ def stopped_scopes() -> set[str]:
 
 def dataset_states() -> dict[str, DatasetState]:
     return {state.dataset: state for state in DatasetState.objects.all()}
+
+
+def dataset_names(layer: str | None = None) -> list[str]:
+    """Datasets that a contract describes, for the choices of filters."""
+    return [name for name, contract in contracts_current().items() if layer in (None, contract.layer)]

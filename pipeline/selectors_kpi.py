@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import connection
+from django.db.models.expressions import RawSQL
 from django.utils import timezone
 from psycopg import sql
 
@@ -19,9 +20,10 @@ from catalog.domain.contract import Contract, Kpi
 from catalog.selectors import contracts_current
 from controlplane.lake import services as lake
 from controlplane.lake.errors import LakeError
-from pipeline.models import DatasetState, KpiValue
+from pipeline.models import DatasetState, KpiValue, Step
 
-TREND_DAYS = 14
+TREND_DAYS = 30
+KPI_ORDER = ["net_revenue", "conversion_rate", "fulfilment_sla", "return_rate", "csat_index", "inventory_risk"]
 
 
 @dataclass(frozen=True)
@@ -38,21 +40,85 @@ class Freshness:
 
 
 @dataclass(frozen=True)
-class KpiReading:
-    """A KPI as it stands. ``series``: (business date, value) oldest first; ``change``: ratio to the day before, or None."""
+class DayValue:
+    """A KPI's newest figure for a business day; ``known`` is False when no run has published one."""
 
-    kpi: Kpi
-    contract: Contract
+    day: date
     value: Decimal | None
-    business_date: date | None
-    as_of: datetime | None
-    previous: Decimal | None
-    change: float | None
-    series: list[tuple[date, Decimal | None]]
+    known: bool
+
+
+@dataclass(frozen=True)
+class KpiReading:
+    """A KPI as it stands. ``values``: the newest figure of each of its last days that have one, oldest first."""
+
+    contract: Contract
+    kpi: Kpi
+    values: tuple[KpiValue, ...]
+    state: DatasetState | None
     freshness: Freshness
-    run_uuid: str | None
-    step_uuid: str | None
-    value_id: int | None
+    now: datetime
+
+    @property
+    def key(self) -> str:
+        return self.kpi.key
+
+    @property
+    def last(self) -> KpiValue | None:
+        return self.values[-1] if self.values else None
+
+    @property
+    def value(self) -> Decimal | None:
+        return self.last.value if self.last else None
+
+    @property
+    def business_date(self) -> date | None:
+        return self.last.business_date if self.last else None
+
+    @property
+    def previous(self) -> KpiValue | None:
+        """The figure of the day before the last one, when it has one."""
+        if self.last is None:
+            return None
+        before = self.last.business_date - timedelta(days=1)
+        return next((one for one in self.values if one.business_date == before), None)
+
+    @property
+    def change(self) -> float | None:
+        """(value − previous) / abs(previous); None when there is nothing to compare with."""
+        before = self.previous.value if self.previous else None
+        if self.value is None or not before:
+            return None
+        return float((self.value - before) / abs(before))
+
+    @property
+    def days(self) -> list[DayValue]:
+        """Every day of the last TREND_DAYS up to today, those without a figure as well."""
+        known = {one.business_date: one.value for one in self.values}
+        today = business_today(self.now)
+        span = (today - timedelta(days=back) for back in range(TREND_DAYS - 1, -1, -1))
+        return [DayValue(day, known.get(day), day in known) for day in span]
+
+    @property
+    def refreshed_at(self) -> datetime | None:
+        return self.freshness.refreshed_at
+
+    @property
+    def late_s(self) -> float:
+        """Seconds beyond the promise; 0 when on time or never refreshed."""
+        due = self.freshness.due_at
+        return max((self.now - due).total_seconds(), 0.0) if due else 0.0
+
+    @property
+    def failures(self) -> int:
+        return self.state.failures if self.state else 0
+
+    @property
+    def step(self) -> Step | None:
+        """The step that refreshed it last."""
+        if self.state is not None and self.state.last_step is not None:
+            return self.state.last_step
+        return self.last.step if self.last else None
 
 
 def business_today(now: datetime | None = None) -> date:
@@ -62,28 +128,29 @@ def business_today(now: datetime | None = None) -> date:
 def kpi_contracts() -> list[Contract]:
     """Contracts that define a KPI, in the order the home page shows them."""
     found = [contract for contract in contracts_current().values() if contract.kpi]
-    order = ["net_revenue", "conversion_rate", "fulfilment_sla", "return_rate", "csat_index", "inventory_risk"]
-    return sorted(found, key=lambda one: (order.index(one.kpi.key) if one.kpi and one.kpi.key in order else 99, one.dataset))
+    order = {key: place for place, key in enumerate(KPI_ORDER)}
+    return sorted(found, key=lambda one: (order.get(one.kpi.key if one.kpi else "", len(order)), one.title))
 
 
 def kpi_readings(now: datetime | None = None) -> list[KpiReading]:
-    """Every KPI's newest figure with its trend. Three queries, however many KPIs."""
+    """Every KPI's newest figure with its trend. Two queries besides the contracts', however many KPIs."""
     now = now or timezone.now()
     contracts = kpi_contracts()
     keys = [contract.kpi.key for contract in contracts if contract.kpi]
-    today = business_today(now)
-    newest = KpiValue.objects.filter(pk__in=_newest_ids(keys, today)).select_related("step__run").order_by("business_date")
+    newest = RawSQL(_NEWEST_IDS, [keys, business_today(now), TREND_DAYS])  # noqa: S611  (a fixed text)
     values: dict[str, list[KpiValue]] = {key: [] for key in keys}
-    for value in newest:
+    for value in KpiValue.objects.filter(pk__in=newest).order_by("business_date"):
         values[value.kpi].append(value)
-    states = {
-        state.dataset: state
-        for state in DatasetState.objects.filter(dataset__in=[contract.dataset for contract in contracts]).select_related(
-            "last_step__run"
-        )
-    }
+    states = DatasetState.objects.select_related("last_step__run").in_bulk([contract.dataset for contract in contracts])
     return [
-        _reading(contract, values[contract.kpi.key], states.get(contract.dataset), now)
+        KpiReading(
+            contract=contract,
+            kpi=contract.kpi,
+            values=tuple(values[contract.kpi.key]),
+            state=states.get(contract.dataset),
+            freshness=freshness(states.get(contract.dataset), max_age_s=contract.kpi.cadence_s, now=now),
+            now=now,
+        )
         for contract in contracts
         if contract.kpi
     ]
@@ -93,48 +160,18 @@ def kpi_readings(now: datetime | None = None) -> list[KpiReading]:
 # DISTINCT ON would read them all. Days after today (a promise that falls due tomorrow) have no figure yet.
 _NEWEST_IDS = """
 SELECT newest.id
-FROM unnest(%(keys)s::text[]) AS k(kpi)
+FROM (SELECT %s::text[] AS keys, %s::date AS today, %s::int AS days) AS given
+CROSS JOIN LATERAL unnest(given.keys) AS k(kpi)
 CROSS JOIN LATERAL (
   SELECT business_date FROM pipeline_kpivalue
-  WHERE kpi = k.kpi AND business_date <= %(today)s ORDER BY business_date DESC, id DESC LIMIT 1
+  WHERE kpi = k.kpi AND business_date <= given.today ORDER BY business_date DESC, id DESC LIMIT 1
 ) AS last
-CROSS JOIN generate_series(last.business_date - %(days)s + 1, last.business_date, interval '1 day') AS d(day)
+CROSS JOIN LATERAL generate_series(last.business_date - given.days + 1, last.business_date, interval '1 day') AS d(day)
 CROSS JOIN LATERAL (
   SELECT id FROM pipeline_kpivalue
   WHERE kpi = k.kpi AND business_date = d.day::date ORDER BY business_date DESC, id DESC LIMIT 1
 ) AS newest
 """
-
-
-def _newest_ids(keys: list[str], today: date) -> list[int]:
-    """The newest row of each KPI for each of its last days that have one."""
-    with connection.cursor() as cursor:
-        cursor.execute(_NEWEST_IDS, {"keys": keys, "today": today, "days": TREND_DAYS})
-        return [row[0] for row in cursor.fetchall()]
-
-
-def _reading(contract: Contract, values: list[KpiValue], state: DatasetState | None, now: datetime) -> KpiReading:
-    assert contract.kpi is not None
-    last = values[-1] if values else None
-    before = values[-2] if len(values) > 1 else None
-    change = None
-    if last and before and last.value is not None and before.value:
-        change = float((last.value - before.value) / abs(before.value))
-    step = state.last_step if state and state.last_step else (last.step if last else None)
-    return KpiReading(
-        kpi=contract.kpi,
-        contract=contract,
-        value=last.value if last else None,
-        business_date=last.business_date if last else None,
-        as_of=last.as_of if last else None,
-        previous=before.value if before else None,
-        change=change,
-        series=[(value.business_date, value.value) for value in values],
-        freshness=freshness(state, max_age_s=contract.kpi.cadence_s, now=now),
-        run_uuid=str(step.run.uuid) if step else None,
-        step_uuid=str(step.uuid) if step else None,
-        value_id=last.pk if last else None,
-    )
 
 
 def freshness(state: DatasetState | None, *, max_age_s: int, now: datetime) -> Freshness:

@@ -21,12 +21,13 @@ from pipeline.models import (
     Drop,
     KpiValue,
     PartitionSource,
+    PartitionWrite,
     QuarantinedRow,
     Run,
     SilverReject,
     Step,
 )
-from pipeline.selectors_pages import business_today
+from pipeline.selectors_kpi import business_today
 
 PASSWORD = "a-long-password-for-tests"
 LONG = (
@@ -82,6 +83,15 @@ def step_made(run: Run, dataset: str, *, state: str = "succeeded", layer: str | 
         table_version=7 if state == "succeeded" else None,
         contract_version=contract.version if contract else "",
         **values,
+    )
+
+
+def writes_made(step: Step, *, days: int = 62) -> None:
+    """The step replaced these days of its table."""
+    today = business_today()
+    PartitionWrite.objects.bulk_create(
+        PartitionWrite(dataset=step.dataset, partition=str(today - timedelta(days=back)), table_version=7, step=step)
+        for back in range(days)
     )
 
 
@@ -210,6 +220,8 @@ def world(*, runs: int = 8, rejects: int = 12, quarantined: int = 4) -> None:
     last = Run.objects.order_by("-started_at").first()
     assert last is not None
     step = last.steps.get(dataset="orders")
+    for dataset in ("orders", "order_lines", "inventory", "fact_order", "fact_inventory", "mart_daily_revenue"):
+        writes_made(last.steps.filter(dataset=dataset).first() or step_made(last, dataset, rows_out=100))
     today = business_today()
     for dataset in ("orders", "order_lines"):
         for number in range(3):

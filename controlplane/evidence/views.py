@@ -12,7 +12,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 
 from controlplane.ui.pages import STAFF_ROLES, page, render_page
-from pipeline import selectors_pages, selectors_trail
+from pipeline import selectors_kpi, selectors_trail
 
 
 @page(*STAFF_ROLES)
@@ -26,7 +26,7 @@ def evidence(request: HttpRequest) -> HttpResponseBase:
     return render_page(
         request,
         "evidence/evidence.html",
-        {"kpis": selectors_pages.kpis(), "today": selectors_pages.business_today()},
+        {"kpis": selectors_kpi.kpi_readings(), "today": selectors_kpi.business_today()},
         title="Trace a figure",
     )
 
@@ -37,7 +37,7 @@ def evidence_kpi(request: HttpRequest, key: str) -> HttpResponseBase:
     contract = selectors_trail.kpi_contract(key)
     if contract is None:
         raise Http404("no contract defines this KPI")
-    today = selectors_pages.business_today()
+    today = selectors_kpi.business_today()
     day = selectors_trail.kpi_day_latest(key, until=today) or today
     return _trail_page(request, key, day)
 

@@ -10,7 +10,9 @@ from urllib.parse import urlencode
 from django.urls import reverse
 
 from controlplane.ui import formats
-from pipeline.selectors_pages import COUNT_LIMIT, Attention, Held, KpiOverview
+from pipeline.selectors_attention import Attention, Held
+from pipeline.selectors_held import COUNT_LIMIT
+from pipeline.selectors_kpi import KpiReading
 from pipeline.services import watermarks
 
 
@@ -26,7 +28,7 @@ class Item:
     since: datetime | None = None
 
 
-def attention_items(kpis: Sequence[KpiOverview], found: Attention) -> list[Item]:
+def attention_items(kpis: Sequence[KpiReading], found: Attention) -> list[Item]:
     items = [*_over(), *_late(kpis), *_failing(found), *_switches(found), *_refused(found)]
     items += _held(found.rejects, "rejected rows wait", "rejects")
     items += _held(found.quarantine, "rows carry a column no contract knows", "quarantine")
@@ -47,23 +49,23 @@ def _over() -> list[Item]:
     ]
 
 
-def _late(kpis: Sequence[KpiOverview]) -> list[Item]:
-    late = [kpi for kpi in kpis if kpi.freshness == "late"]
+def _late(kpis: Sequence[KpiReading]) -> list[Item]:
+    late = [kpi for kpi in kpis if kpi.freshness.state == "late"]
     if not late:
         return []
     if len(late) == 1:
         return [late_item(late[0])]
     # One stall makes all of them late: one matter, not six.
-    names = ", ".join(kpi.title for kpi in late)
+    names = ", ".join(kpi.kpi.title for kpi in late)
     oldest = min(kpi.refreshed_at for kpi in late if kpi.refreshed_at)
     return [Item("late", f"{len(late)} figures are older than promised", f"{names}.", reverse("evidence"), "See them", oldest)]
 
 
-def late_item(kpi: KpiOverview) -> Item:
+def late_item(kpi: KpiReading) -> Item:
     return Item(
         "late",
-        f"{kpi.title} is older than promised",
-        f"Promised within {formats.duration(kpi.cadence_s)}; owner {kpi.owner}.",
+        f"{kpi.kpi.title} is older than promised",
+        f"Promised within {formats.duration(kpi.kpi.cadence_s)}; owner {kpi.contract.owner}.",
         reverse("evidence_kpi", args=[kpi.key]),
         "See where it comes from",
         kpi.refreshed_at,

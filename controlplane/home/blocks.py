@@ -14,7 +14,9 @@ from controlplane.home import audit_state as audit
 from controlplane.home.attention import Item, late_item
 from controlplane.outbox import selectors as outbox
 from controlplane.ui import formats
-from pipeline.selectors_pages import Attention, KpiOverview, RunTotals
+from pipeline.selectors_attention import Attention
+from pipeline.selectors_kpi import KpiReading
+from pipeline.selectors_runs import RunTotals
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Facts:
     """What the blocks are made from."""
 
     username: str
-    kpis: Sequence[KpiOverview]
+    kpis: Sequence[KpiReading]
     waiting: Attention
     runs: Sequence[RunTotals]
     items: Sequence[Item]
@@ -52,7 +54,7 @@ def block_for(
     role: str,
     *,
     username: str,
-    kpis: Sequence[KpiOverview],
+    kpis: Sequence[KpiReading],
     waiting: Attention,
     runs: Sequence[RunTotals],
     items: Sequence[Item],
@@ -61,10 +63,10 @@ def block_for(
 
 
 def _owner(facts: Facts) -> Block:
-    mine = [kpi for kpi in facts.kpis if kpi.owner == facts.username]
+    mine = [kpi for kpi in facts.kpis if kpi.contract.owner == facts.username]
     shown = mine or list(facts.kpis)
-    late = sum(kpi.freshness == "late" for kpi in shown)
-    unknown = sum(kpi.freshness == "unknown" for kpi in shown)
+    late = sum(kpi.freshness.state == "late" for kpi in shown)
+    unknown = sum(kpi.freshness.state == "unknown" for kpi in shown)
     whose = "your" if mine else "all"
     kept = len(shown) - late - unknown
     answer = f"{kept} of {whose} {len(shown)} figures are as fresh as promised" + (f", {late} late" if late else "")
@@ -73,10 +75,10 @@ def _owner(facts: Facts) -> Block:
         f"{answer}.",
         [
             Row(
-                kpi.title,
+                kpi.kpi.title,
                 reverse("evidence_kpi", args=[kpi.key]),
-                kpi.freshness,
-                text=f"at most {formats.duration(kpi.cadence_s)} old · owner {kpi.owner}",
+                kpi.freshness.state,
+                text=f"at most {formats.duration(kpi.kpi.cadence_s)} old · owner {kpi.contract.owner}",
                 at=kpi.refreshed_at,
             )
             for kpi in shown
@@ -89,7 +91,7 @@ def _oncall(facts: Facts) -> Block:
     backlog = outbox.backlog()
     beat = outbox.relay_beat_age_s()
     running = next((run for run in facts.runs if run.run.state == "running"), None)
-    late = [late_item(kpi) for kpi in facts.kpis if kpi.freshness == "late"]
+    late = [late_item(kpi) for kpi in facts.kpis if kpi.freshness.state == "late"]
     broken = late + [item for item in facts.items if item.state in ("failed", "over", "stopped")]
     rows = [Row(item.title, item.url, item.state, text=item.text, at=item.since) for item in broken[:6]]
     rows.append(_relay_row(beat))
@@ -172,9 +174,9 @@ def _auditor(facts: Facts) -> Block:
     ]
     rows += [
         Row(
-            kpi.title,
+            kpi.kpi.title,
             reverse("evidence_kpi", args=[kpi.key]),
-            kpi.freshness,
+            kpi.freshness.state,
             text="trace it to its raw files",
             at=kpi.refreshed_at,
         )

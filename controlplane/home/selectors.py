@@ -13,7 +13,7 @@ from controlplane.accounts.roles import Role
 from controlplane.home.attention import Item, attention_items
 from controlplane.home.blocks import Block, block_for
 from controlplane.home.tiles import Tile, tile
-from pipeline import selectors_pages as pipeline
+from pipeline import selectors_attention, selectors_drops, selectors_kpi, selectors_runs
 
 RUNS_SHOWN = 8
 
@@ -55,22 +55,22 @@ BLOCK_ORDER: tuple[str, ...] = (Role.ONCALL, Role.DPO, Role.AUDITOR, Role.OWNER,
 def home(*, username: str, roles: frozenset[str], clock: Callable[[], datetime] = timezone.now) -> Home:
     """Everything on the home page of somebody who holds these roles."""
     now = clock()
-    kpis = pipeline.kpis(now=now)
-    waiting = pipeline.attention(now=now)
-    runs = pipeline.runs_latest(RUNS_SHOWN)
+    kpis = selectors_kpi.kpi_readings(now)
+    waiting = selectors_attention.attention(now=now)
+    runs = selectors_runs.runs_latest(RUNS_SHOWN)
     lines = [_line(run) for run in runs]
     items = attention_items(kpis, waiting)
     role = next((role for role in BLOCK_ORDER if role in roles), None)
     return Home(
         block=block_for(role, username=username, kpis=kpis, waiting=waiting, runs=runs, items=items) if role else None,
-        tiles=[tile(kpi, today=pipeline.business_today(now)) for kpi in kpis],
+        tiles=[tile(kpi, today=selectors_kpi.business_today(now)) for kpi in kpis],
         runs=lines,
         attention=items,
-        changed_today=pipeline.changed_today(now=now),
+        changed_today=selectors_drops.changed_today(now=now),
     )
 
 
-def _line(run: pipeline.RunTotals) -> RunLine:
+def _line(run: selectors_runs.RunTotals) -> RunLine:
     return RunLine(
         uuid=str(run.run.uuid),
         state=run.run.state,

@@ -9,7 +9,7 @@ from datetime import datetime
 from controlplane.home.audit_state import chain_state
 from controlplane.outbox import selectors as outbox
 from controlplane.telemetry import health
-from pipeline import selectors_pages as pipeline
+from pipeline import selectors_runs as pipeline
 from pipeline.domain.code import code_version
 
 

@@ -15,6 +15,7 @@ from controlplane.accounts.permissions import HasRole
 from pipeline.api.responses import figures_response
 from pipeline.selectors_kpi import KpiReading, figures_version, kpi_readings
 
+SERIES_DAYS = 14
 READERS = ("owner", "steward", "oncall", "dpo", "auditor")
 
 
@@ -73,7 +74,7 @@ class KpisView(APIView):
         now = timezone.now()
         readings = kpi_readings(now)
         states = ",".join(reading.freshness.state for reading in readings)
-        runs = [reading.run_uuid for reading in readings if reading.run_uuid]
+        runs = [str(reading.step.run.uuid) for reading in readings if reading.step]
         return figures_response(
             request,
             dataset="kpis",
@@ -91,12 +92,12 @@ def reading_json(reading: KpiReading) -> dict[str, Any]:
         "value": reading.value,
         "unit": reading.kpi.unit,
         "business_date": reading.business_date,
-        "as_of": reading.as_of,
+        "as_of": reading.last.as_of if reading.last else None,
         "better": reading.kpi.better,
         "trend": {
-            "previous": reading.previous,
+            "previous": reading.previous.value if reading.previous else None,
             "change_ratio": reading.change,
-            "series": [{"business_date": day, "value": value} for day, value in reading.series],
+            "series": [{"business_date": one.business_date, "value": one.value} for one in reading.values[-SERIES_DAYS:]],
         },
         "freshness": {
             "state": reading.freshness.state,
@@ -104,7 +105,7 @@ def reading_json(reading: KpiReading) -> dict[str, Any]:
             "due_at": reading.freshness.due_at,
             "max_age_s": reading.freshness.max_age_s,
         },
-        "run": reading.run_uuid,
+        "run": str(reading.step.run.uuid) if reading.step else None,
         "dataset": reading.contract.dataset,
         "contract_version": reading.contract.version,
     }

@@ -14,7 +14,7 @@ from django.urls import reverse
 
 from controlplane.accounts.roles import Role
 from controlplane.ui.pages import EVERY_ROLE, page, render_page
-from pipeline import selectors_pages
+from pipeline import selectors, selectors_held
 from pipeline.errors import Overloaded
 from pipeline.lists import DROPS
 from pipeline.models import Drop, DropState
@@ -67,7 +67,7 @@ def drop(request: HttpRequest, uuid: UUID) -> HttpResponseBase:
             "drop": found,
             "file": found.bronze_file,
             "steps": steps,
-            "held": selectors_pages.held_by_file(found.bronze_file) if found.bronze_file else None,
+            "held": selectors_held.held_by_file(found.bronze_file) if found.bronze_file else None,
             "refused": found.state == DropState.REFUSED,
         },
         title=found.filename,
@@ -77,7 +77,7 @@ def drop(request: HttpRequest, uuid: UUID) -> HttpResponseBase:
 
 @page(*UPLOAD_ROLES, methods=("GET", "HEAD", "POST"))
 def drop_upload(request: HttpRequest) -> HttpResponseBase:
-    datasets = selectors_pages.dataset_names(layer="silver")
+    datasets = selectors.dataset_names(layer="silver")
     form = DropForm(request.POST or None, request.FILES or None, datasets=datasets)
     overloaded = ""
     if request.method == "POST" and form.is_valid():

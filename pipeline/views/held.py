@@ -18,7 +18,7 @@ from controlplane.accounts.roles import Role
 from controlplane.ui import services as ui
 from controlplane.ui.listing import Listing
 from controlplane.ui.pages import STAFF_ROLES, page, render_page
-from pipeline import selectors_pages
+from pipeline import selectors_held
 from pipeline.lists import QUARANTINE, REJECTS
 from pipeline.models import HeldState, QuarantinedRow, SilverReject
 from pipeline.services import operations
@@ -34,17 +34,17 @@ def rejects(request: HttpRequest) -> HttpResponseBase:
     return _list(
         request,
         REJECTS,
-        selectors_pages.rejects(),
+        selectors_held.rejects(),
         template="pipeline/rejects.html",
         title="Rejects",
-        extra={"rules": selectors_pages.reject_rules(request.GET.get("dataset", ""))},
+        extra={"rules": selectors_held.reject_rules(request.GET.get("dataset", ""))},
     )
 
 
 @page(*STAFF_ROLES)
 def quarantine(request: HttpRequest) -> HttpResponseBase:
     return _list(
-        request, QUARANTINE, selectors_pages.quarantined(), template="pipeline/quarantine.html", title="Quarantine", extra={}
+        request, QUARANTINE, selectors_held.quarantined(), template="pipeline/quarantine.html", title="Quarantine", extra={}
     )
 
 
@@ -107,7 +107,7 @@ def _row(request: HttpRequest, model: HeldModel, pk: int, *, kind: str, back: tu
     row = model._default_manager.select_related("bronze_file", "step__run").filter(pk=pk).first()
     if row is None:
         raise Http404("no such row")
-    personal = selectors_pages.personal_columns(row.dataset, list(row.record))
+    personal = selectors_held.personal_columns(row.dataset, list(row.record))
     revealed, fault = False, ""
     if request.method == "POST":
         if not user_has_role(request.user, *REVEAL_ROLES):
@@ -141,7 +141,7 @@ def _row(request: HttpRequest, model: HeldModel, pk: int, *, kind: str, back: tu
         {
             "row": row,
             "values": values,
-            "rules": [(rule, selectors_pages.rule_words(rule)) for rule in rules],
+            "rules": [(rule, selectors_held.rule_words(rule)) for rule in rules],
             "may_reveal": user_has_role(request.user, *REVEAL_ROLES),
             "may_reprocess": user_has_role(request.user, *REPROCESS_ROLES) and row.state != HeldState.RESOLVED,
             "revealed": revealed,

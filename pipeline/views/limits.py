@@ -10,7 +10,7 @@ from django.shortcuts import redirect
 from controlplane.accounts.principals import actor_of
 from controlplane.accounts.roles import Role
 from controlplane.ui.pages import STAFF_ROLES, etag_of, live_part, page, render_page
-from pipeline import selectors_pages
+from pipeline import selectors, selectors_limits
 from pipeline.services import operations, watermarks
 
 SWITCH_ROLES = (Role.ONCALL, Role.OWNER, Role.STEWARD)
@@ -18,7 +18,7 @@ REASON_MIN_LENGTH = 8
 
 
 def _budget() -> tuple[dict[str, object], object]:
-    marks = [selectors_pages.budget(mark) for mark in watermarks.readings()]
+    marks = [selectors_limits.budget(mark) for mark in watermarks.readings()]
     # Free memory moves all the time; whole percents do not.
     return {"marks": marks}, [(mark.name, mark.share, mark.state) for mark in marks]
 
@@ -27,8 +27,8 @@ def _budget() -> tuple[dict[str, object], object]:
 def limits(request: HttpRequest) -> HttpResponseBase:
     context, data = _budget()
     context |= {
-        "datasets": selectors_pages.dataset_lines(),
-        "everything": selectors_pages.switch_of("*"),
+        "datasets": selectors_limits.dataset_lines(),
+        "everything": selectors_limits.switch_of("*"),
         "etag": etag_of(data),
     }
     return render_page(request, "pipeline/limits.html", context, title="Limits and switches")
@@ -45,7 +45,7 @@ def switch(request: HttpRequest) -> HttpResponseBase:
     """Stop or resume a dataset, or the whole pipeline (scope ``*``), with a reason."""
     scope, reason = request.POST.get("scope", ""), request.POST.get("reason", "").strip()
     name = "The whole pipeline" if scope == "*" else scope
-    if scope != "*" and scope not in selectors_pages.dataset_names():
+    if scope != "*" and scope not in selectors.dataset_names():
         messages.error(request, f"No contract names a dataset “{scope}”; nothing was changed.")
     elif len(reason) < REASON_MIN_LENGTH:
         messages.error(request, f"Say in at least {REASON_MIN_LENGTH} characters why; nothing was changed.")

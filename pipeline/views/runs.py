@@ -10,10 +10,10 @@ from django.http.response import HttpResponseBase
 from django.urls import reverse
 
 from controlplane.ui.pages import STAFF_ROLES, etag_of, live_part, page, render_page
-from pipeline import selectors_pages
+from pipeline import selectors_runs
 from pipeline.lists import RUNS
 from pipeline.models import Run
-from pipeline.selectors_pages import RunTotals
+from pipeline.selectors_runs import RunTotals
 
 FILES_SHOWN = 200
 
@@ -32,7 +32,7 @@ def runs(request: HttpRequest) -> HttpResponseBase:
 
 
 def _run_or_404(uuid: UUID) -> RunTotals:
-    found = selectors_pages.run_by_uuid(uuid)
+    found = selectors_runs.run_by_uuid(uuid)
     if found is None:
         raise Http404("no such run")
     return found
@@ -40,7 +40,7 @@ def _run_or_404(uuid: UUID) -> RunTotals:
 
 def _progress(total: RunTotals) -> tuple[dict[str, Any], object]:
     """The part of the run page that changes while it runs, and what its ETag is made of."""
-    steps = selectors_pages.run_steps(total.run)
+    steps = selectors_runs.run_steps(total.run)
     data = [
         (total.run.state, total.run.finished_at),
         [
@@ -55,7 +55,7 @@ def _progress(total: RunTotals) -> tuple[dict[str, Any], object]:
 def run(request: HttpRequest, uuid: UUID) -> HttpResponseBase:
     total = _run_or_404(uuid)
     context, data = _progress(total)
-    files = list(selectors_pages.run_files(total.run)[: FILES_SHOWN + 1])
+    files = list(selectors_runs.run_files(total.run)[: FILES_SHOWN + 1])
     return render_page(
         request,
         "pipeline/run.html",
@@ -64,7 +64,7 @@ def run(request: HttpRequest, uuid: UUID) -> HttpResponseBase:
             "etag": etag_of(data),
             "files": files[:FILES_SHOWN],
             "files_cut": len(files) > FILES_SHOWN,
-            "values": selectors_pages.run_kpis(total.run),
+            "values": selectors_runs.run_kpis(total.run),
         },
         title=f"Run {str(uuid)[:8]}",
         crumbs=[("Runs", reverse("runs"))],

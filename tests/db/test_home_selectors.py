@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from controlplane.home import selectors
-from pipeline import selectors_pages
+from pipeline import selectors_kpi
 from pipeline.models import DatasetState, KpiValue, StopSwitch
 from tests import pages_world
 
@@ -23,14 +23,14 @@ def home(role: str = "oncall") -> selectors.Home:
 def test_six_tiles_stand_in_the_order_of_the_requirements() -> None:
     pages_world.contracts_ready()
     pages_world.figures_made(pages_world.run_made())
-    assert [tile.key for tile in home().tiles] == selectors_pages.KPI_ORDER
+    assert [tile.key for tile in home().tiles] == selectors_kpi.KPI_ORDER
 
 
 def test_a_tile_shows_the_newest_figure_of_a_day_and_compares_it_with_yesterday() -> None:
     pages_world.contracts_ready()
     run = pages_world.run_made()
     step = pages_world.figures_made(run, days=2)["net_revenue"]
-    today = selectors_pages.business_today()
+    today = selectors_kpi.business_today()
     again = pages_world.step_made(pages_world.run_made(state="failed"), step.dataset)
     for back, value in ((0, 110), (1, 100)):
         KpiValue.objects.create(
@@ -49,7 +49,7 @@ def test_a_tile_shows_the_newest_figure_of_a_day_and_compares_it_with_yesterday(
 
 def test_days_to_come_are_not_shown() -> None:
     pages_world.contracts_ready()
-    tomorrow = selectors_pages.business_today() + timedelta(days=1)
+    tomorrow = selectors_kpi.business_today() + timedelta(days=1)
     pages_world.figures_made(pages_world.run_made(), days=3, until=tomorrow)
     for tile in home().tiles:
         assert tile.points_newest[0].day < tomorrow

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from pipeline import selectors_trail
 from pipeline.models import KpiValue, PartitionSource, Step
-from pipeline.selectors_pages import business_today
+from pipeline.selectors_kpi import business_today
 from tests import pages_world
 
 pytestmark = pytest.mark.django_db

@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from pipeline.models import DatasetState, Drop, KpiValue, Run, SilverReject, Step
-from pipeline.selectors_pages import business_today
+from pipeline.selectors_kpi import business_today
 from tests import pages_world
 
 if TYPE_CHECKING:
