@@ -27,6 +27,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/docs", docs, name="api_docs"),
     path("api/", include("catalog.api.urls")),
     path("api/", include("pipeline.api.urls")),
+    path("api/", include("controlplane.evidence.api.urls")),
     path("", include("lineage.urls")),
     path("", include("catalog.urls")),
     path("", include("pipeline.urls")),
