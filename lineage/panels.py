@@ -13,17 +13,13 @@ from controlplane.ui import registry
 from controlplane.ui.pages import STAFF_ROLES
 from lineage import selectors
 from lineage.errors import NodeUnknown
-from lineage.views.picture import node_url, picture
+from lineage.views.picture import picture
+from lineage.views.state import State, node_url
 
 registry.nav("Catalog", "Lineage", "lineage", "graph", roles=STAFF_ROLES, order=30)
-registry.nav(
-    "Administration",
-    "Refused events",
-    "admin:lineage_quarantine_changelist",
-    "reject",
-    roles=("oncall", "steward", "dpo"),
-    order=60,
-)
+registry.nav("Catalog", "Jobs in events", "lineage_jobs", "flow", roles=STAFF_ROLES, order=40)
+registry.nav("Catalog", "Runs in events", "lineage_runs", "play", roles=STAFF_ROLES, order=50)
+registry.nav("Administration", "Refused events", "lineage_refused", "reject", roles=("oncall", "steward", "dpo"), order=60)
 
 
 @registry.search_provider("lineage", order=30)
@@ -45,5 +41,5 @@ def dataset_panel(_request: HttpRequest, dataset: Any) -> tuple[str, Mapping[str
         found = selectors.node_resolve(node_id)
     except NodeUnknown:
         return None
-    drawn = picture(found, depth=1, limit=80, params={"depth": "2"})
+    drawn = picture(found, State(node=node_id, depth=1), limit=80, controls=False)
     return "lineage/panel.html", {"picture": drawn, "href": node_url(node_id)}

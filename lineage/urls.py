@@ -5,15 +5,12 @@ from __future__ import annotations
 from django.urls import URLPattern, path, re_path
 
 from lineage.api import graph, ingest, lists
-from lineage.views import runs
-from lineage.views.graph import lineage
+from lineage.views.urls import pages
 
 NAMESPACE = r"^api/v1/namespaces/(?P<namespace>.+?)"
 
 urlpatterns: list[URLPattern] = [
-    path("lineage/", lineage, name="lineage"),
-    path("lineage/events/", runs.events, name="lineage_events"),
-    path("lineage/runs/<path:run_id>", runs.run, name="lineage_run"),
+    *pages,
     path("api/v1/lineage", graph.lineage, name="lineage_api"),
     path("api/v1/lineage/batch", ingest.batch, name="lineage_ingest_batch"),
     path("api/v1/lineage/path", graph.PathView.as_view(), name="lineage_api_path"),

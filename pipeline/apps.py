@@ -8,7 +8,7 @@ class PipelineConfig(AppConfig):
         from catalog.registry import on_contract_change, promise_state
         from controlplane.backup.registry import after_restore, leased
         from controlplane.outbox.registry import ticker
-        from pipeline import panels, tasks  # noqa: F401  (panels: sidebar and search)
+        from pipeline import overlays, panels, tasks  # noqa: F401  (over the lineage graph; sidebar and search)
         from pipeline.selectors import table_names
         from pipeline.selectors_promises import promise_states
         from pipeline.services.moving import addresses_follow

@@ -45,6 +45,10 @@ STATES: dict[str, StateLook] = {
     "disabled": StateLook("Disabled", "dash", "idle"),
     "expired": StateLook("Expired", "clock", "idle"),
     "revoked": StateLook("Revoked", "blocked", "idle"),
+    # what data is
+    "sensitive": StateLook("Sensitive personal data", "alert", "warn"),
+    "personal": StateLook("Personal data", "user", "busy"),
+    "not_personal": StateLook("No personal data", "dash", "idle"),
     # runs and steps
     "waiting": StateLook("Waiting", "hourglass", "idle"),
     "ready": StateLook("Ready", "play", "busy"),

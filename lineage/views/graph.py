@@ -1,138 +1,122 @@
-"""The lineage page: search a dataset or job, see what is around it."""
+"""The lineage explorer: search a dataset or job, see what is around it, step by step and moment by moment."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
-from typing import Any, cast
-from zoneinfo import ZoneInfo
+from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
-from django.urls import NoReverseMatch, reverse
+from django.shortcuts import render
+from django.urls import reverse
 
-from catalog import selectors as catalog
 from controlplane.ui import registry
+from controlplane.ui.formats import iso
 from controlplane.ui.pages import STAFF_ROLES, page, render_page
-from lineage import selectors
+from lineage import selectors, selectors_pages
 from lineage.errors import NodeIdInvalid, NodeUnknown
-from lineage.selectors import Direction, Resolved
-from lineage.views.picture import node_url, picture
+from lineage.selectors import Resolved
+from lineage.views.addresses import object_url
+from lineage.views.picture import Picture, graph_of, picture
+from lineage.views.state import DEPTHS, DIRECTIONS, FILTERS, State, node_url, zone
 
-DEPTHS = (1, 2, 3, 5, 10)
-DIRECTIONS = (("both", "Both ways"), ("upstream", "Upstream"), ("downstream", "Downstream"))
 HITS = 25
+SUGGESTIONS = 8
+# Above this many connections the table starts folded: it would be longer than anybody reads.
+ROWS_OPEN = 30
 
 
 @page(*STAFF_ROLES)
 def lineage(request: HttpRequest) -> HttpResponseBase:
-    """``node`` chooses the node in the middle, ``q`` searches for one; ``depth``, ``direction``, ``overlay``, ``at`` (a local
-    date and time of the business zone) shape the picture."""
+    """``node`` is the node in the middle, ``q`` searches for one; ``views.state.State`` lists what else the address says."""
     text = request.GET.get("q", "").strip()
-    asked = request.GET.get("node", "")
-    context: dict[str, Any] = {"form": _form(request), "q": text, "node": asked, "recent": []}
-    title = "Lineage"
-    if asked and not text:
+    state = State.read(request)
+    context: dict[str, Any] = {"q": text, "node": state.node, "recent": []}
+    title, found = "Lineage", None
+    if state.node and not text:
         try:
-            found = selectors.node_resolve(asked)
+            found = selectors.node_resolve(state.node)
         except (NodeUnknown, NodeIdInvalid) as error:
             context["missing"] = str(error)
         else:
             title = f"Lineage of {found.name.name}"
-            context |= _around(found, context["form"])
+    if found is not None:
+        explorer = _explorer(found, state)
+        if request.headers.get("HX-Target") == "lin-explorer":
+            part = render(request, "lineage/explorer.html", explorer)
+            part.headers["HX-Push-Url"] = state.url()
+            part.headers["Vary"] = "HX-Target"
+            return part
+        context |= explorer | _about(found)
     elif text:
         context["hits"] = [(hit, node_url(hit.node_id)) for hit in selectors.search(text, limit=HITS)]
-    if "picture" not in context and "hits" not in context:
+    else:
         recent = selectors.datasets().order_by("-last_event_at")[:HITS]
         context["recent"] = [(row, node_url(f"dataset:{row.namespace}:{row.name}")) for row in recent]
-    return render_page(
-        request, "lineage/graph.html", context, title=title, crumbs=[("Lineage", reverse("lineage"))] if asked else []
-    )
+    crumbs = [("Lineage", reverse("lineage"))] if found or text else []
+    return render_page(request, "lineage/graph.html", context, title=title, crumbs=crumbs)
 
 
-def _form(request: HttpRequest) -> dict[str, Any]:
-    """The choices of the form, with what is not understood replaced by the default."""
-    depth = request.GET.get("depth", "")
-    direction = request.GET.get("direction", "")
-    at = request.GET.get("at", "")
-    overlays = registry.overlays()
+@page(*STAFF_ROLES)
+def suggest(request: HttpRequest) -> HttpResponseBase:
+    """Names for the search field while somebody types."""
+    text = request.GET.get("q", "").strip()
+    hits = selectors.search(text, limit=SUGGESTIONS) if len(text) > 1 else []
+    return render(request, "lineage/suggest.html", {"hits": [(hit, node_url(hit.node_id)) for hit in hits], "q": text})
+
+
+def _explorer(found: Resolved, state: State) -> dict[str, Any]:
+    drawn = picture(found, state)
     return {
-        "depth": int(depth) if depth.isdigit() and int(depth) in DEPTHS else 2,
-        "direction": direction if direction in dict(DIRECTIONS) else "both",
-        "overlay": next((item for item in overlays if item.key == request.GET.get("overlay")), None),
-        "at": at if _moment(at) else "",
+        "found": found,
+        "state": state,
+        "picture": drawn,
+        "table_open": len(drawn.rows) <= ROWS_OPEN,
+        "carried": state.hidden("direction", "depth", "overlay", *FILTERS),
+        "carried_time": state.hidden("at"),
+        "overlays": registry.overlays(),
+        "filters": [],
         "depths": DEPTHS,
         "directions": DIRECTIONS,
-        "overlays": overlays,
         "zone": settings.BUSINESS_TIME_ZONE,
+        "as_of": state.as_of,
+        "now_url": state.url(at=""),
+        "reset_url": State(node=state.node).url(),
+        "changed": state != State(node=state.node),
+        "slider": _slider(found, state, drawn),
+        "exports": [],
     }
 
 
-def _moment(text: str) -> datetime | None:
-    """What ``<input type="datetime-local">`` sends, in the business time zone."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(settings.BUSINESS_TIME_ZONE))
+def _slider(found: Resolved, state: State, drawn: Picture) -> dict[str, Any]:
+    """Moments of change as positions of a slider; the last position is now.
 
-
-def _around(found: Resolved, form: dict[str, Any]) -> dict[str, Any]:
-    kept = {"depth": str(form["depth"]), "direction": form["direction"]}
-    kept |= {"overlay": form["overlay"].key} if form["overlay"] else {}
-    kept |= {"at": form["at"]} if form["at"] else {}
-    as_of = _moment(form["at"])
-    drawn = picture(
-        found,
-        depth=form["depth"],
-        direction=cast("Direction", form["direction"]),
-        as_of=as_of,
-        overlay=form["overlay"].key if form["overlay"] else "",
-        params=kept,
-    )
-    around: dict[str, Any] = {"found": found, "picture": drawn}
-    if found.name.kind == "job":
-        job = selectors.jobs_by_id([found.key])[found.key]
-        around["job"] = job
-        around["runs"] = list(selectors.runs(job_id=job.id)[:10])
-    else:
-        around |= _dataset(found, as_of)
-    return around
-
-
-def _dataset(found: Resolved, as_of: datetime | None) -> dict[str, Any]:
-    row = selectors.datasets_by_id([found.key])[found.key]
-    names = selectors.aliases([found.key]).get(found.key, [])
-    columns = selectors.fields_of([found.key]).get(found.key, [])
-    walked = selectors.column_walk({(found.key, name) for name in columns}, depth=1, as_of=as_of)
-    sets = selectors.datasets_by_id(node for node, _ in walked.columns)
-    made_of: dict[str, list[dict[str, Any]]] = {name: [] for name in columns}
-    for edge in walked.edges.values():
-        source = sets.get(edge.source[0])
-        if edge.target[0] == found.key and source is not None:
-            made_of.setdefault(edge.target[1], []).append(
-                {
-                    "dataset": source.name,
-                    "column": edge.source[1],
-                    "href": node_url(f"dataset:{source.namespace}:{source.name}"),
-                    "how": ", ".join(
-                        sorted({(subtype or kind).replace("_", " ").lower() for kind, subtype, _, _ in edge.transformations})
-                    ),
-                    "masked": edge.masking,
-                    "direct": edge.direct,
-                }
-            )
+    Counted over the nodes of now as well as those of the moment shown, so that the positions stay while one slides.
+    """
+    keys = {node.key for node in drawn.nodes}
+    if state.at:
+        keys |= set(graph_of(found, replace(state, at="")).graph.nodes)
+    ticks = selectors_pages.moments(keys)
+    at = state.as_of
+    position = len(ticks) if at is None else max(0, sum(1 for tick in ticks if tick <= at) - 1)
     return {
-        "dataset": row,
-        "aliases": [item for item in names if item != (row.namespace, row.name)],
-        "columns": sorted(made_of.items(), key=lambda item: (item[0] == "", item[0])),
-        "catalog_url": _catalog_url(row.namespace, row.name),
+        "ticks": [{"at": iso(tick), "text": _clock(tick)} for tick in ticks],
+        "last": len(ticks),
+        "position": position,
+        "text": _clock(at) if at else "now",
+        "marks": range(len(ticks) + 1),
     }
 
 
-def _catalog_url(namespace: str, name: str) -> str:
-    entry = catalog.dataset_by_event(namespace, name)
-    try:
-        return entry.get_absolute_url() if entry else ""
-    except NoReverseMatch:
-        return ""
+def _clock(moment: datetime) -> str:
+    local = moment.astimezone(zone())
+    return f"{local.day} {local:%b %Y, %H:%M:%S}"
+
+
+def _about(found: Resolved) -> dict[str, Any]:
+    about: dict[str, Any] = {"object_url": object_url(found)}
+    if found.name.kind == "dataset":
+        about["dataset"] = selectors.datasets_by_id([found.key]).get(found.key)
+    return about

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 from django.http import Http404, HttpRequest
@@ -9,17 +10,22 @@ from django.http.response import HttpResponseBase
 from django.urls import reverse
 
 from controlplane.ui.pages import STAFF_ROLES, page, render_page
-from lineage import selectors
+from lineage import selectors, selectors_pages
+from lineage.domain import reading
 from lineage.domain.spec import run_uuid
-from lineage.models import Run
-from lineage.views.picture import node_url, run_state
+from lineage.models import Dataset, Run
+from lineage.views.addresses import dataset_url, job_url
+from lineage.views.facets import told, tree
+from lineage.views.picture import run_state
+from lineage.views.state import node_url
 
 EVENTS = 50
+STATISTICS = ("outputStatistics", "inputStatistics", "dataQualityMetrics")
 
 
 @page(*STAFF_ROLES)
 def run(request: HttpRequest, run_id: str) -> HttpResponseBase:
-    """A run as its events tell of it: state, times, inputs and outputs, facets, the events themselves."""
+    """A run as its events tell of it: state, times, inputs and outputs, what it measured, its facets, the events themselves."""
     key = run_uuid(run_id)
     row = selectors.run_get(key) if key else None
     if row is None:
@@ -27,21 +33,28 @@ def run(request: HttpRequest, run_id: str) -> HttpResponseBase:
     job = selectors.jobs_by_id([row.job_id]).get(row.job_id)
     inputs, outputs = selectors.run_datasets(row)
     events = selectors.events_of_run(row.id, known_from=row.known_from)
-    parent = selectors.run_get(row.parent_run_id) if row.parent_run_id else None
+    ended = row.ended_at
+    children = selectors_pages.run_children(row.id)
+    child_jobs = selectors.jobs_by_id({child.job_id for child in children})
+    said = told(_facets(events))
     context: dict[str, Any] = {
         "run": row,
         "state": run_state(row),
         "job": job,
-        "job_url": node_url(f"job:{job.namespace}:{job.name}") if job else "",
-        "parent": parent,
-        "inputs": [(item, node_url(f"dataset:{item.namespace}:{item.name}")) for item in inputs],
-        "outputs": [(item, node_url(f"dataset:{item.namespace}:{item.name}")) for item in outputs],
-        "facets": _facets(events),
-        "measures": _measures(row),
+        "job_url": job_url(job) if job else "",
+        "graph_url": node_url(f"job:{job.namespace}:{job.name}") if job else "",
+        "took_s": (row.state_time - (row.started_at or row.first_time)).total_seconds() if ended else None,
+        "parents": _parents(said.parents),
+        "children": [(child, run_state(child), child_jobs.get(child.job_id)) for child in children],
+        "inputs": [(item, dataset_url(item)) for item in inputs],
+        "outputs": [(item, dataset_url(item)) for item in outputs],
+        "told": said,
+        "measures": measures(row, {item.id: item for item in (*inputs, *outputs)}),
         "events": events,
     }
     title = f"Run of {job.name}" if job else "Run"
-    return render_page(request, "lineage/run.html", context, title=title, crumbs=[("Lineage", reverse("lineage"))])
+    crumbs = [("Lineage", reverse("lineage")), ("Runs", reverse("lineage_runs"))]
+    return render_page(request, "lineage/run.html", context, title=title, crumbs=crumbs)
 
 
 @page(*STAFF_ROLES)
@@ -61,28 +74,46 @@ def events(request: HttpRequest) -> HttpResponseBase:
     return render_page(request, "lineage/events.html", context, title="Events", crumbs=[("Lineage", reverse("lineage"))])
 
 
-def _facets(events: list[selectors.EventRow]) -> list[tuple[str, Any]]:
+def measures(row: Run, sets: dict[int, Dataset]) -> list[dict[str, Any]]:
+    """What a run measured of its datasets: figures, checks, and unknown facets as trees."""
+    found = []
+    for facet in selectors.run_facets(row.id):
+        dataset = sets.get(facet.dataset_id)
+        known = facet.name in STATISTICS or facet.name == "dataQualityAssertions"
+        found.append(
+            {
+                "dataset": dataset.name if dataset else str(facet.dataset_id),
+                "href": dataset_url(dataset) if dataset else "",
+                "side": "read" if facet.direction == 1 else "written",
+                "name": facet.name,
+                "figures": sorted(reading.figures(facet.body).items()) if facet.name in STATISTICS else [],
+                "columns": reading.column_figures(facet.body),
+                "checks": reading.assertions(facet.body) if facet.name == "dataQualityAssertions" else [],
+                "tree": None if known else tree(reading.plain(facet.body)),
+            }
+        )
+    return found
+
+
+def _parents(named: list[tuple[str, str, str]]) -> list[tuple[str, str, str, str]]:
+    """(word, job name, run id, address): no address for a run whose own events did not arrive."""
+    keys: dict[str, uuid.UUID] = {run: key for _, _, run in named if (key := run_uuid(run))}
+    known = set(selectors.runs().filter(id__in=list(keys.values())).values_list("id", flat=True))
+    seen: set[str] = set()
+    found = []
+    for word, name, run_id in named:
+        if run_id in seen:
+            continue
+        seen.add(run_id)
+        found.append((word, name, run_id, reverse("lineage_run", args=[run_id]) if keys[run_id] in known else ""))
+    return found
+
+
+def _facets(events: list[selectors.EventRow]) -> dict[str, Any]:
+    """Facets of run and job as the run's events state them, the newest statement of each."""
     found: dict[str, Any] = {}
     for item in events:
         for part in ("job", "run"):
             facets = (item.event.get(part) or {}).get("facets") or {}
             found |= {name: body for name, body in facets.items() if isinstance(body, dict)}
-    return [
-        (name, {key: value for key, value in body.items() if not key.startswith("_")})
-        for name, body in sorted(found.items())
-        if not body.get("_deleted")
-    ]
-
-
-def _measures(row: Run) -> list[dict[str, Any]]:
-    facets = selectors.run_facets(row.id)
-    sets = {item.id: item for side in selectors.run_datasets(row) for item in side}
-    return [
-        {
-            "dataset": sets[facet.dataset_id].name if facet.dataset_id in sets else str(facet.dataset_id),
-            "side": "input" if facet.direction == 1 else "output",
-            "name": facet.name,
-            "body": {key: value for key, value in facet.body.items() if not key.startswith("_")},
-        }
-        for facet in facets
-    ]
+    return found

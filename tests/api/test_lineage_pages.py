@@ -58,8 +58,8 @@ def test_the_picture_is_links_with_words_and_a_table_that_says_the_same() -> Non
     svg = ElementTree.fromstring(html[start : html.index("</svg>", start) + 6])
     space = "{http://www.w3.org/2000/svg}"
     labels = {link.get("aria-label") for link in svg.iter(f"{space}a")}
-    assert "Job load, Job · Failed" in labels
-    assert "Dataset raw, Dataset" in labels
+    assert "Job load, Failed" in labels
+    assert "Dataset raw" in labels
     assert svg.find(f"{space}title") is not None
     assert "5 datasets" not in (svg.findtext(f"{space}desc") or "")
     assert all(link.get("href", "").startswith("/lineage/?") for link in svg.iter(f"{space}a"))
@@ -81,7 +81,7 @@ def test_a_picture_that_was_cut_says_so_and_leads_on() -> None:
 
 def test_the_graph_at_a_moment_before_everything_is_the_node_alone() -> None:
     html = page(signed_in("owner"), "/lineage/", node="dataset:shop:raw", at="2001-01-01T00:00")
-    assert "as it was known at 2001-01-01T00:00" in html
+    assert "as it was known at 1 Jan 2001, 00:00:00" in html
     assert "Nothing is connected to it" in html
 
 
