@@ -13,6 +13,7 @@ import psutil
 from benchmarks.installation import Installation
 
 MARKS = (
+    ("lineage", "--queues lineage"),
     ("worker", "celery -A controlplane worker"),
     ("beat", "celery -A controlplane beat"),
     ("relay", "manage.py relay"),

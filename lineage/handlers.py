@@ -15,14 +15,14 @@ from controlplane.outbox.registry import handler, ticker
 from controlplane.telemetry.metrics import counter
 from lineage import selectors, services
 from lineage.services.transport import FORWARD_TOPIC, TOPIC
-from lineage.tasks import WAKE_KEY, project
+from lineage.tasks import WAKE_HOLD_S, WAKE_KEY, project
 
 log = structlog.get_logger(__name__)
 FORWARDED = counter("lineage_events_forwarded_total", "Events sent on to OPENLINEAGE_URL, by outcome", "outcome")
 
 WAKE_EVERY_S = 0.25
-# How long a sent projector may take to finish before another is sent: longer than its slice and its way through the queue.
-WAKE_HOLD_S = 30
+# A message that no worker took in this time is dropped: while none runs they would pile up.
+WAKE_EXPIRES_S = 60
 FORWARD_TIMEOUT_S = 5.0
 
 
@@ -58,7 +58,7 @@ def forward(payload: dict[str, Any], message: OutboxMessage) -> None:
 def wake_projector() -> None:
     """Send a projector when events wait and none is at work; its mark expires should it have died."""
     if selectors.events_pending() and cache.add(WAKE_KEY, 1, timeout=WAKE_HOLD_S):
-        project.delay()
+        project.apply_async(expires=WAKE_EXPIRES_S)
 
 
 @ticker("lineage.measure", every_s=5)

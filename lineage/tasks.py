@@ -2,34 +2,48 @@
 
 from __future__ import annotations
 
+import gc
 import time
+from functools import cache
 
 from celery import shared_task
-from django.core.cache import cache
+from django.core.cache import cache as shared_cache
 
 from lineage import services
 
-__all__ = ["WAKE_KEY", "project"]
+__all__ = ["QUEUE", "WAKE_HOLD_S", "WAKE_KEY", "project"]
 
 WAKE_KEY = "lineage:projector"
+# How long a projector may be silent, in the queue or at a batch, before the relay sends another.
+WAKE_HOLD_S = 6
+QUEUE = "lineage"
 SLICE_S = 10.0
 
 
-@shared_task(name="lineage.tasks.project")
+@shared_task(name="lineage.tasks.project", queue=QUEUE)
 def project() -> int:
     """Fold waiting events until none are left or the time slice is over; returns how many were folded.
 
     Idempotent: claims are rows deleted in the folding transaction, and the fold does not mind repetition. Another slice is
     sent by the relay's ticker while events wait.
     """
+    _freeze()
     total = 0
     deadline = time.monotonic() + SLICE_S
     try:
         while time.monotonic() < deadline:
+            shared_cache.set(WAKE_KEY, 1, timeout=WAKE_HOLD_S)
             done = services.pending_project()
             total += done.events + done.poison
             if not done.events and not done.poison:
                 break
     finally:
-        cache.delete(WAKE_KEY)
+        shared_cache.delete(WAKE_KEY)
     return total
+
+
+@cache
+def _freeze() -> None:
+    """Once per process: a batch makes a million objects, and the collector need not visit those of the code each time."""
+    gc.collect()
+    gc.freeze()

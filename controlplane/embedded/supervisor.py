@@ -62,6 +62,16 @@ def programs(port: int, host: str = "127.0.0.1") -> list[Program]:
             # Warm first: a step in flight may finish. Work that is cut off is done again, so no step has to be waited for.
             signals=((signal.SIGTERM, 20.0), (signal.SIGQUIT, 5.0)),
         ),
+        Program(
+            # Lineage is folded by a process of its own, so that it never waits behind a pipeline step. One thread: writers take
+            # turns, and a pool of processes would only hold memory.
+            "lineage",
+            [
+                *(*celery, "worker", "--queues", "lineage", "--hostname", "lineage@%h", "--pool", "threads"),
+                *("--concurrency", "1", "--without-gossip", "--without-mingle"),
+            ],
+            signals=((signal.SIGTERM, 20.0), (signal.SIGQUIT, 5.0)),
+        ),
         Program("relay", [python, "manage.py", "relay"]),
         Program("beat", [*celery, "beat"]),
     ]

@@ -19,7 +19,7 @@ import msgspec
 from lineage.domain.ids import event_identity
 from lineage.domain.spec import Fault, refuse_constant
 
-__all__ = ["Parsed", "identity", "json_array", "parse"]
+__all__ = ["Parsed", "identity", "json_array", "parse", "read"]
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 
@@ -69,6 +69,14 @@ def parse(text: str) -> Parsed:
         return Parsed(text, json.loads(text, parse_constant=refuse_constant))
     except (ValueError, RecursionError) as error:
         raise Fault("$", f"is not JSON: {error}", status=400) from None
+
+
+def read(text: str) -> Any:
+    """What a stored text says; raises ValueError when it is no JSON."""
+    try:
+        return _decode(text)
+    except _NOT_SO_PLAIN:
+        return json.loads(text)
 
 
 def json_array(text: str) -> list[Parsed]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from lineage.domain.delta import Delta
 from lineage.domain.fold import Recorded, fold
 from lineage.domain.ids import event_identity
 from lineage.domain.spec import Fault
+from lineage.domain.wire import read
 from lineage.errors import IdentifierCollision
 from lineage.models import PROJECTED
 from lineage.services import catalog_fill
@@ -103,7 +103,7 @@ def _load(cursor: Cursor, chunk: list[tuple[int, datetime]]) -> list[_Stored]:
     times = [recorded_at for _, recorded_at in chunk]
     cursor.execute(_BODIES, [min(times), max(times), [event_id for event_id, _ in chunk]])
     return [
-        _Stored(event_id, producer, body, Recorded(json.loads(body), identity, recorded_at))
+        _Stored(event_id, producer, body, Recorded(read(body), identity, recorded_at))
         for event_id, identity, recorded_at, producer, body in cursor.fetchall()
     ]
 
@@ -177,7 +177,7 @@ def events_refold(*, event_id: int | None, body: str | None) -> Fault | None:
 def _set_aside_before(cursor: Cursor, event_id: int | None, body: str | None) -> Recorded | None:
     """From the ledger and the kept body where that is whole: it spares a search through every partition."""
     if body is not None:
-        event = json.loads(body)
+        event = read(body)
         cursor.execute(
             "SELECT identity, recorded_at FROM lineage_eventidentity WHERE identity = %b",
             [event_identity(event, key=identity_key())],
@@ -187,7 +187,7 @@ def _set_aside_before(cursor: Cursor, event_id: int | None, body: str | None) ->
     found = cursor.fetchone()
     if found is None:
         return None
-    return Recorded(json.loads(body if body is not None else found[2]), found[0], found[1])
+    return Recorded(read(body if body is not None else found[2]), found[0], found[1])
 
 
 def pending_measure() -> tuple[int, float]:

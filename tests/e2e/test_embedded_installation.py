@@ -41,7 +41,7 @@ def test_an_empty_home_is_prepared_and_everything_stops_at_ctrl_c(new_installati
     said = (new_installation.home / "up.log").read_text()
     assert f"Touchstone is at {new_installation.url}" in said
     assert "manage.py admin create NAME" in said
-    assert set(children(new_installation.home)) == {"web", "worker", "relay", "beat"}
+    assert set(children(new_installation.home)) == {"web", "worker", "lineage", "relay", "beat"}
     key = new_installation.manage("apikey", "create", "shop", "--role", "producer", "--namespace", "*")
     assert len(key.splitlines()) == 1
     assert new_installation.interrupt() == 0
@@ -72,6 +72,6 @@ def test_after_a_killed_supervisor_the_next_one_starts_clean(new_installation: I
     assert is_alive(before["web"])
     new_installation.up()
     assert not any(is_alive(known) for known in before.values())
-    assert set(children(new_installation.home)) == {"web", "worker", "relay", "beat"}
+    assert set(children(new_installation.home)) == {"web", "worker", "lineage", "relay", "beat"}
     assert new_installation.interrupt() == 0
     assert Services(Home(new_installation.home.resolve()), environ={}).status() == {"postgres": None, "redis": None}

@@ -58,7 +58,7 @@ def test_compose_runs_every_program_that_make_up_runs(compose: dict[str, Any]) -
     services = compose["services"]
     for program in programs(8000):
         assert program.name in services
-    for name, marker in [("worker", "worker"), ("beat", "beat"), ("relay", "relay")]:
+    for name, marker in [("worker", "worker"), ("lineage", "lineage"), ("beat", "beat"), ("relay", "relay")]:
         assert marker in services[name]["command"]
     assert "granian" in (ROOT / "Dockerfile").read_text()
 

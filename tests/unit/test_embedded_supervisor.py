@@ -162,4 +162,4 @@ def test_a_log_that_grew_is_cut_while_its_writer_goes_on(home: Home) -> None:
 
 
 def test_the_programs_are_stopped_with_the_web_server_last() -> None:
-    assert [program.name for program in programs(8000)] == ["web", "worker", "relay", "beat"]
+    assert [program.name for program in programs(8000)] == ["web", "worker", "lineage", "relay", "beat"]
