@@ -50,7 +50,19 @@ def install(name: str) -> str | None:
     python = str(bin_folder(name) / "python")
     # uv does it in seconds. It reads no pip.conf: where the index is known to pip alone, pip does it in minutes.
     uv = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", python]
-    pip = [sys.executable, "-m", "pip", "--quiet", "--python", python, "install", "--disable-pip-version-check", "--no-input"]
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--quiet",
+        "--python",
+        python,
+        "install",
+        "--disable-pip-version-check",
+        "--no-input",
+        "--retries",
+        "1",
+    ]
     said = _run([sys.executable, "-m", "venv", "--clear", "--without-pip", str(folder)])
     if said is None:
         locked = ["--require-hashes", "--no-deps", "-r", lock]

@@ -116,12 +116,34 @@ def test_a_failed_test_is_an_assertion_that_does_not_hold(ran: Touchstone) -> No
     }
 
 
-def test_events_sent_while_dbt_builds_end_in_the_same_graph_under_the_run_that_started_dbt(
+def test_events_sent_while_dbt_builds_stand_under_the_run_that_started_dbt(
     touchstone: Touchstone, dbt: Environment, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """``--consume-structured-logs`` with ``OPENLINEAGE_PARENT_ID``, as a scheduler starts it."""
+    """``dbt-ol build --consume-structured-logs``, with the parent that a scheduler hands over in ``OPENLINEAGE_PARENT_ID``."""
     project = project_in(tmp_path_factory.mktemp("dbt-live"), dbt)
     parent = "01a20f25-a3b7-7d8b-a9fd-652e5d51ac82"
     told = {"OPENLINEAGE_NAMESPACE": "dbt-live", "OPENLINEAGE_PARENT_ID": f"scheduler/nightly.shop/{parent}"}
-    dbt.run("dbt-ol", "build", "--consume-structured-logs", cwd=project, variables=told, expected=None)
-    eventually(lambda: touchstone.job("dbt-live", model_job("member_revenue")))
+    # A test fails in the middle of it, so what depends on the tested model is skipped.
+    dbt.run("dbt-ol", "build", "--consume-structured-logs", cwd=project, variables=told, expected=1)
+    ended(touchstone, "dbt-live", "dbt-run-corner_shop", "FAILED")
+    (built,) = touchstone.runs("dbt-live", "dbt-run-corner_shop")
+    assert built["parentRunId"] == parent
+    whole = touchstone.job("dbt-live", "dbt-run-corner_shop")
+    assert (whole["parentJobNamespace"], whole["parentJobName"]) == ("scheduler", "nightly.shop")
+
+    staged, members, revenue = (table(name) for name in MODELS)
+    receipts, skipped = "model.corner_shop.stg_receipts", "model.corner_shop.member_revenue"
+    assert touchstone.edges("dbt-live", receipts) == ({RECEIPTS}, {staged})
+    assert touchstone.edges("dbt-live", skipped) == ({staged, members}, {revenue})
+    (model,), (never,) = touchstone.runs("dbt-live", receipts), touchstone.runs("dbt-live", skipped)
+    assert (model["state"], never["state"]) == ("COMPLETED", "ABORTED")
+    assert {model["parentRunId"], never["parentRunId"]} == {built["id"]}
+    assert touchstone.run(model["id"])["facets"]["parent"]["root"]["run"]["runId"] == parent
+    jobs = {job["name"] for job in touchstone.jobs("dbt-live")}
+    (failing,) = (name for name in jobs if name.startswith("test.corner_shop.unique_stg_receipts") and ".sql." not in name)
+    (failed,) = touchstone.runs("dbt-live", failing)
+    assert failed["state"] == "FAILED"
+    assert touchstone.run(failed["id"])["facets"]["errorMessage"]["message"] == "Got 1 result, configured to fail if != 0"
+    # Each statement is a job of its own, under the model that it belongs to.
+    statement = touchstone.job("dbt-live", f"{receipts}.sql.1")
+    assert (statement["parentJobName"], statement["latestRun"]["parentRunId"]) == (receipts, model["id"])

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 import httpx
+import psutil
 
+from controlplane.embedded.home import read_json
 from tests.e2e.conftest import Installation
 
 Json = dict[str, Any]
@@ -36,6 +39,16 @@ class Touchstone:
         """A new key of a producer, bound to namespaces (default: any)."""
         bound = [part for namespace in namespaces or ("*",) for part in ("--namespace", namespace)]
         return self.installation.manage("apikey", "create", name, "--role", "producer", *bound).strip()
+
+    def kill(self, child: str) -> None:
+        """Kill one of its processes, which its supervisor starts anew. Returns when it is dead."""
+        known = read_json(self.installation.home / "run" / "supervisor.json")["children"][child]
+        process = psutil.Process(int(known["pid"]))
+        family = [*process.children(recursive=True), process]
+        for member in family:
+            with suppress(psutil.NoSuchProcess):
+                member.kill()
+        psutil.wait_procs(family, timeout=10)
 
     def get(self, path: str, **query: Any) -> Json:
         answer = self.reader.get(f"/api/v1/{path}", params=query)
