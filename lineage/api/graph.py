@@ -1,218 +1,239 @@
-"""``GET /api/v1/lineage`` and ``/column-lineage`` in Marquez's shape, and the ways between nodes in our own."""
+"""``GET /api/v1/lineage`` and ``/column-lineage`` in Marquez's shape."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from datetime import datetime
+from typing import Any, cast
 
 from django.http import HttpRequest, HttpResponse
-from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
-from rest_framework.response import Response
 
 from lineage import selectors
-from lineage.api import ingest, reads, shapes
-from lineage.models import Dataset, Job, Run
-from lineage.selectors import ColumnGraph, Resolved, Subgraph
-from lineage.selectors.graph import Key
+from lineage.api import formats, ingest, reads, shapes
+from lineage.api.naming import Named, kept
+from lineage.errors import NodeUnknown
+from lineage.models import Dataset
+from lineage.selectors import ColumnGraph, Direction, Key, Resolved, Subgraph
 
 Json = dict[str, Any]
+NODES_MAX, EDGES_MAX = 10_000, 20_000
 NODE = OpenApiParameter("nodeId", str, required=True, description="dataset:<namespace>:<name> or job:<namespace>:<name>")
 DEPTH = OpenApiParameter("depth", int, description="steps from the node, default 20; dataset → job → dataset is one")
-AS_OF = OpenApiParameter("asOf", str, description="the graph as it was known then: ISO 8601 with zone; default now")
 LIMIT = OpenApiParameter("limit", int, description="nodes at most; the nearest are kept and `cut` says so")
 DIRECTION = OpenApiParameter("direction", str, enum=["upstream", "downstream", "both"])
+GRAPH = [NODE, DEPTH, reads.AS_OF, LIMIT, reads.NAMESPACE, *reads.FILTERS, formats.FORMAT]
 
 
 @csrf_exempt
 def lineage(request: HttpRequest) -> HttpResponse:
     """One address, two uses: producers POST events to it, readers GET the graph from it."""
     answer = ingest.event if request.method == "POST" else _lineage
-    return answer(request)
+    return cast(HttpResponse, answer(request))
 
 
 class LineageView(reads.ReadView):
-    @extend_schema(parameters=[NODE, DEPTH, DIRECTION, AS_OF, LIMIT], responses={200: dict}, operation_id="lineage_graph")
-    def get(self, request: Request) -> Response:
+    content_negotiation_class = formats.Negotiation
+
+    @extend_schema(parameters=[*GRAPH, DIRECTION], responses=formats.RESPONSES, operation_id="lineage_graph")
+    def get(self, request: Request) -> HttpResponse:
         """Nodes and edges around a dataset or job. `cut` tells that more exists; `more` names the nodes to ask from."""
-        found = selectors.node_resolve(reads.node_id(request))
-        direction: Any = reads.choice(request, "direction", ("upstream", "downstream", "both"), "both")
-        start: Key = ("job" if found.name.kind == "job" else "dataset", found.key)
-        graph = selectors.walk(
-            [start],
-            depth=reads.number(request, "depth", 20, most=100),
-            direction=direction,
-            as_of=reads.time_or_none(request, "asOf"),
-            limit=reads.number(request, "limit", 2000, least=1, most=10_000),
-        )
-        return Response(_graph(graph, found))
+        direction = reads.choice(request, "direction", ("upstream", "downstream", "both"), "both")
+        return around(request, cast(Direction, direction))
 
 
 _lineage = LineageView.as_view()
 
 
-def _graph(graph: Subgraph, asked: Resolved) -> Json:
-    named = Named({key for kind, key in graph.nodes if kind == "dataset"}, {key for kind, key in graph.nodes if kind == "job"})
-    if asked.name.kind == "dataset":
-        named.call(asked)
+def around(request: Request, direction: Direction) -> HttpResponse:
+    found, as_of = resolved(reads.node_id(request), reads.as_of(request))
+    start = key_of(found)
+    limit = reads.number(request, "limit", 2000, least=1, most=NODES_MAX)
+    depth = reads.number(request, "depth", 20, most=100)
+    graph = selectors.walk([start], depth=depth, direction=direction, as_of=as_of, limit=limit)
+    form = formats.wanted(request)
+    named = Named(graph.nodes, asked=found, as_of=as_of, data=form == "marquez")
+    graph, hidden = kept(graph, named, reads.filters(request), start)
+    end = reads.ended(
+        request, cut=graph.cut, more=sorted(named.node_id(key) for key in graph.more), limit=limit, most=NODES_MAX
+    )
+    if hidden:
+        end["hidden"] = hidden
+    if form != "marquez":
+        return formats.answer(form, graph, named, start=start, end=end)
+    return reads.answer({"graph": nodes_of(graph, named), **end})
+
+
+def key_of(found: Resolved) -> Key:
+    return ("job" if found.name.kind == "job" else "dataset", found.key)
+
+
+def nodes_of(graph: Subgraph, named: Named) -> list[Json]:
+    """The nodes in Marquez's shape, by their ids."""
     incoming: dict[Key, list[Key]] = {}
     outgoing: dict[Key, list[Key]] = {}
     for origin, target in sorted(graph.edges):
         outgoing.setdefault(origin, []).append(target)
         incoming.setdefault(target, []).append(origin)
     nodes = []
-    for key in sorted(graph.nodes, key=named.node_id):
+    names = {key: named.node_id(key) for key in graph.nodes}
+    for key in sorted(graph.nodes, key=names.__getitem__):
         data = named.dataset(key[1]) if key[0] == "dataset" else named.job(key[1], incoming.get(key, ()), outgoing.get(key, ()))
         if data is None:
             continue
         nodes.append(
             {
-                "id": named.node_id(key),
+                "id": names[key],
                 "type": key[0].upper(),
                 "data": data,
-                "inEdges": [{"origin": named.node_id(end), "destination": named.node_id(key)} for end in incoming.get(key, ())],
-                "outEdges": [
-                    {"origin": named.node_id(key), "destination": named.node_id(end)} for end in outgoing.get(key, ())
-                ],
+                "distance": graph.nodes[key],
+                "inEdges": [{"origin": names[end], "destination": names[key]} for end in incoming.get(key, ())],
+                "outEdges": [{"origin": names[key], "destination": names[end]} for end in outgoing.get(key, ())],
             }
         )
-    return {
-        "graph": nodes,
-        "cut": graph.cut,
-        "more": sorted(named.node_id(key) for key in graph.more),
-        "knownThrough": shapes.moment(timezone.now()),
-    }
+    return nodes
 
 
-class Named:
-    """Rows and facets of the nodes of an answer, read once; nodes are shown under the name that was asked for."""
-
-    def __init__(self, datasets: set[int], jobs: set[int]) -> None:
-        self.datasets: dict[int, Dataset] = selectors.datasets_by_id(datasets)
-        self.jobs: dict[int, Job] = selectors.jobs_by_id(jobs)
-        self.facets = selectors.facets("dataset", datasets, names=shapes.DATASET_FACETS)
-        self.job_facets = selectors.facets("job", jobs, names=shapes.JOB_FACETS)
-        wanted = {job.latest_run_id for job in self.jobs.values() if job.latest_run_id}
-        self.runs: dict[Any, Run] = {run.id: run for run in selectors.runs().filter(id__in=wanted)}
-
-    def call(self, asked: Resolved) -> None:
-        row = selectors.dataset_get(asked.name.namespace, asked.name.name)
-        if row is not None:
-            self.datasets[asked.key] = row
-            self.facets[asked.key] = self.facets.get(asked.key, {}) | selectors.facets("dataset", [row.id]).get(row.id, {})
-
-    def node_id(self, key: Key) -> str:
-        row: Dataset | Job | None = self.datasets.get(key[1]) if key[0] == "dataset" else self.jobs.get(key[1])
-        return f"{key[0]}:{row.namespace}:{row.name}" if row else f"{key[0]}:{key[1]}"
-
-    def dataset(self, key: int) -> Json | None:
-        row = self.datasets.get(key)
-        return shapes.dataset(row, self.facets.get(key, {})) if row else None
-
-    def job(self, key: int, inputs: Iterable[Key], outputs: Iterable[Key]) -> Json | None:
-        row = self.jobs.get(key)
-        if row is None:
-            return None
-        return shapes.job(
-            row,
-            self.job_facets.get(key, {}),
-            inputs=[self.datasets[end] for _, end in inputs if end in self.datasets],
-            outputs=[self.datasets[end] for _, end in outputs if end in self.datasets],
-            latest=self.runs.get(row.latest_run_id),
-        )
+def resolved(node_id: str, as_of: datetime | None) -> tuple[Resolved, datetime | None]:
+    """The node, and the moment to look at: ``…#version``, as Marquez's clients write it, is when that version became known."""
+    try:
+        return selectors.node_resolve(node_id, as_of=as_of), as_of
+    except NodeUnknown:
+        if "#" not in node_id:
+            raise
+        plain, _, version = node_id.rpartition("#")
+        found = selectors.node_resolve(plain)
+        moment = _version_known(found, version)
+        if moment is None:
+            raise
+        return found, moment if as_of is None else min(as_of, moment)
 
 
-class PathView(reads.ReadView):
-    @extend_schema(
-        parameters=[OpenApiParameter("from", str, required=True), OpenApiParameter("to", str, required=True), AS_OF],
-        responses={200: dict},
-        operation_id="lineage_path",
-    )
-    def get(self, request: Request) -> Response:
-        """The shortest way from one node downstream to another: node ids in order, empty when there is none."""
-        ends = [selectors.node_resolve(reads.node_id(request, name)) for name in ("from", "to")]
-        keys: list[Key] = [("job" if end.name.kind == "job" else "dataset", end.key) for end in ends]
-        trail, cut = selectors.path_between(keys[0], keys[1], as_of=reads.time_or_none(request, "asOf"))
-        named = Named({key for kind, key in trail if kind == "dataset"}, {key for kind, key in trail if kind == "job"})
-        return Response({"path": [named.node_id(key) for key in trail], "cut": cut})
+def _version_known(found: Resolved, version: str) -> datetime | None:
+    if found.name.kind == "job":
+        row = selectors.jobs_by_id([found.key]).get(found.key)
+        known = [item.known_from for item in selectors.job_versions(row) if str(item.version) == version] if row else []
+        return known[0] if known else None
+    dataset = selectors.dataset_get(found.name.namespace, found.name.name)
+    item = selectors.version_get(dataset.id, version) if dataset else None
+    return item.known_from if item else None
 
 
 class ColumnLineageView(reads.ReadView):
+    content_negotiation_class = formats.Negotiation
+
     @extend_schema(
-        parameters=[NODE, DEPTH, AS_OF, OpenApiParameter("withDownstream", bool, description="both ways; default upstream")],
-        responses={200: dict},
+        parameters=[
+            OpenApiParameter(
+                "nodeId", str, required=True, description="dataset:…, job:… or datasetField:<namespace>:<name>:<field>"
+            ),
+            DEPTH,
+            reads.AS_OF,
+            OpenApiParameter("withDownstream", bool, description="both ways; default upstream"),
+            OpenApiParameter("limit", int, description="edges at most, default 5000"),
+            reads.NAMESPACE,
+            *reads.FILTERS,
+            formats.FORMAT,
+        ],
+        responses=formats.RESPONSES,
         operation_id="column_lineage",
     )
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request) -> HttpResponse:
         """Columns that a column, or each column of a dataset, is made of. A field "" is the dataset as a whole."""
-        found = selectors.node_resolve(reads.node_id(request))
-        if found.name.kind == "job":
-            start = {(key, name) for key, names in _outputs(found.key).items() for name in names}
-        elif found.name.kind == "field":
-            start = {(found.key, found.name.field)}
-        else:
-            start = {(found.key, name) for name in selectors.fields_of([found.key]).get(found.key, ())}
+        found, as_of = resolved(reads.node_id(request), reads.as_of(request))
+        limit = reads.number(request, "limit", 5000, least=1, most=EDGES_MAX)
         graph = selectors.column_walk(
-            start,
+            _columns_of(found, as_of),
             depth=reads.number(request, "depth", 20, most=100),
             downstream=reads.flag(request, "withDownstream"),
-            as_of=reads.time_or_none(request, "asOf"),
-            limit=reads.number(request, "limit", 5000, least=1, most=20_000),
+            as_of=as_of,
+            limit=limit,
         )
-        return Response(_columns(graph))
+        graph, hidden = _kept_columns(graph, reads.filters(request), found.key)
+        keys: list[Key] = [("dataset", node) for node, _ in graph.columns]
+        named = Named(dict.fromkeys(keys), asked=found, data=False)
+        more = sorted(named.field_id(column) for column in graph.more if column[0] in named.datasets)
+        end = reads.ended(request, cut=graph.cut, more=more, limit=limit, most=EDGES_MAX, about="columns")
+        if hidden:
+            end["hidden"] = hidden
+        form = formats.wanted(request)
+        if form != "marquez":
+            return formats.columns(form, graph, named, end=end)
+        return reads.answer({"graph": _columns(graph, named, as_of), **end})
 
 
-def _outputs(job_id: int) -> dict[int, list[str]]:
-    around = selectors.walk([("job", job_id)], depth=1, direction="downstream")
-    return selectors.fields_of(key for kind, key in around.nodes if kind == "dataset")
+def _columns_of(found: Resolved, as_of: datetime | None) -> set[tuple[int, str]]:
+    if found.name.kind == "field":
+        return {(found.key, found.name.field)}
+    if found.name.kind == "dataset":
+        return {(found.key, name) for name in selectors.fields_of([found.key], as_of=as_of).get(found.key, ())}
+    around_job = selectors.walk([("job", found.key)], depth=1, direction="downstream", as_of=as_of)
+    written = [key for kind, key in around_job.nodes if kind == "dataset"]
+    return {(key, name) for key, names in selectors.fields_of(written, as_of=as_of).items() for name in names}
 
 
-def _columns(graph: ColumnGraph) -> Json:
+def _kept_columns(graph: ColumnGraph, wanted: selectors.Filter, asked: int) -> tuple[ColumnGraph, int]:
+    if not wanted:
+        return graph, 0
     nodes = {node for node, _ in graph.columns}
-    rows = selectors.datasets_by_id(nodes)
-    facets = selectors.facets("dataset", nodes, names=["schema"])
-    types = {node: {item["name"]: item["type"] for item in shapes.fields(facets.get(node, {}))} for node in nodes}
+    match = set(wanted.datasets(selectors.datasets().filter(id__in=nodes)).values_list("id", flat=True)) | {asked}
+    shown = ColumnGraph(
+        columns={column: level for column, level in graph.columns.items() if column[0] in match},
+        edges={key: edge for key, edge in graph.edges.items() if edge.source[0] in match and edge.target[0] in match},
+        more=graph.more,
+        cut=graph.cut,
+    )
+    return shown, len(graph.columns) - len(shown.columns)
 
-    def node_id(column: tuple[int, str]) -> str:
-        row = rows[column[0]]
-        return f"datasetField:{row.namespace}:{row.name}:{column[1]}"
 
+def _columns(graph: ColumnGraph, named: Named, as_of: datetime | None) -> list[Json]:
+    facets = selectors.facets("dataset", list(named.datasets), names=["schema"], as_of=as_of)
+    types = {node: {item["name"]: item["type"] for item in shapes.fields(facets.get(node, {}))} for node in named.datasets}
+    incoming: dict[Any, list[selectors.ColumnEdge]] = {}
+    outgoing: dict[Any, list[selectors.ColumnEdge]] = {}
+    for edge in graph.edges.values():
+        incoming.setdefault(edge.target, []).append(edge)
+        outgoing.setdefault(edge.source, []).append(edge)
+    names = {column: named.field_id(column) for column in graph.columns if column[0] in named.datasets}
     shown = []
-    for column in sorted((column for column in graph.columns if column[0] in rows), key=node_id):
-        incoming = [edge for edge in graph.edges.values() if edge.target == column]
-        outgoing = [edge for edge in graph.edges.values() if edge.source == column]
-        row = rows[column[0]]
+    for column in sorted(names, key=names.__getitem__):
+        row = named.datasets[column[0]]
+        into, out = incoming.get(column, []), outgoing.get(column, [])
+        sources = [column_input(edge, named.datasets) for edge in into if edge.source in names]
         shown.append(
             {
-                "id": node_id(column),
+                "id": names[column],
                 "type": "DATASET_FIELD",
                 "data": {
                     "namespace": row.namespace,
                     "dataset": row.name,
+                    "datasetVersion": None,
                     "field": column[1],
                     "fieldType": types[column[0]].get(column[1]),
-                    "inputFields": [_input(edge, rows) for edge in incoming],
+                    "transformationDescription": sources[0]["transformationDescription"] if sources else None,
+                    "transformationType": sources[0]["transformationType"] if sources else None,
+                    "inputFields": sources,
                 },
-                "inEdges": [{"origin": node_id(edge.source), "destination": node_id(column)} for edge in incoming],
-                "outEdges": [{"origin": node_id(column), "destination": node_id(edge.target)} for edge in outgoing],
+                "distance": graph.columns[column],
+                "inEdges": [
+                    {"origin": names[edge.source], "destination": names[column]} for edge in into if edge.source in names
+                ],
+                "outEdges": [
+                    {"origin": names[column], "destination": names[edge.target]} for edge in out if edge.target in names
+                ],
             }
         )
-    return {
-        "graph": shown,
-        "cut": graph.cut,
-        "more": sorted(node_id(column) for column in graph.more if column[0] in rows),
-        "knownThrough": shapes.moment(timezone.now()),
-    }
+    return shown
 
 
-def _input(edge: selectors.ColumnEdge, rows: dict[int, Dataset]) -> Json:
+def column_input(edge: selectors.ColumnEdge, rows: dict[int, Dataset]) -> Json:
     row = rows[edge.source[0]]
     first = edge.transformations[0] if edge.transformations else ("", "", "", False)
     return {
         "namespace": row.namespace,
         "dataset": row.name,
+        "datasetVersion": None,
         "field": edge.source[1],
         "transformationDescription": first[2] or None,
         "transformationType": first[1] or first[0] or None,

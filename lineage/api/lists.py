@@ -1,272 +1,218 @@
-"""Namespaces, datasets, jobs, runs, events, search, quarantine: the lists, in Marquez's shapes where it has them."""
+"""Namespaces, sources, tags, datasets and their versions, in Marquez's shapes."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
-from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from controlplane.accounts.models import ApiKey
-from controlplane.accounts.permissions import HasRole
-from controlplane.accounts.roles import Role
-from controlplane.ui.pages import EVERY_ROLE
 from lineage import selectors
 from lineage.api import reads, shapes
-from lineage.domain.spec import run_uuid
-from lineage.models import Dataset, Job, Quarantine, Run
+from lineage.models import Dataset
+from lineage.selectors import Filter, Source
 
 Json = dict[str, Any]
-PAGING = [OpenApiParameter("limit", int), OpenApiParameter("offset", int)]
+DROP = (
+    "To end a dataset, send a DatasetEvent whose lifecycleStateChange facet says DROP to POST /api/v1/lineage. Schema,"
+    " description and tags come from its schema, documentation and tags facets."
+)
 
 
 class Namespaces(reads.ReadView):
-    @extend_schema(parameters=PAGING, responses={200: dict}, operation_id="lineage_namespaces")
+    @extend_schema(parameters=[*reads.PAGING, reads.AS_OF], responses={200: dict}, operation_id="lineage_namespaces")
     def get(self, request: Request) -> Response:
-        rows, total = reads.page(selectors.namespaces(), request)
-        shown = [
-            {
-                "name": row.name,
-                "createdAt": shapes.moment(row.known_from),
-                "updatedAt": shapes.moment(row.known_from),
-                "ownerName": "",
-                "description": None,
-                "isHidden": False,
-            }
-            for row in rows
-        ]
-        return Response({"totalCount": total, "namespaces": shown})
+        """Every namespace that an event named."""
+        rows, total = reads.page(selectors.namespaces(as_of=reads.as_of(request)), request)
+        return reads.listed(request, "namespaces", [shapes.namespace(row.name, row.known_from) for row in rows], total)
+
+
+class NamespaceDetail(reads.ReadView):
+    instead = "A namespace is there as soon as an event names it, and its owner is the owner of the data products in it."
+
+    @extend_schema(parameters=[reads.AS_OF], responses={200: dict}, operation_id="lineage_namespace")
+    def get(self, request: Request, namespace: str) -> Response:
+        row = selectors.namespaces(as_of=reads.as_of(request)).filter(name=namespace).first()
+        if row is None:
+            raise NotFound(f"no event names the namespace {namespace!r}; GET /api/v1/namespaces lists them")
+        return Response(shapes.namespace(row.name, row.known_from))
+
+
+class Sources(reads.ReadView):
+    @extend_schema(parameters=[*reads.PAGING, reads.AS_OF], responses={200: dict}, operation_id="lineage_sources")
+    def get(self, request: Request) -> Response:
+        """Systems that datasets live in, from their `dataSource` facets; `default` for datasets that name none."""
+        rows, total = reads.page(_sources(as_of=reads.as_of(request)), request)
+        return reads.listed(request, "sources", [shapes.source(row) for row in rows], total)
+
+
+class SourceDetail(reads.ReadView):
+    instead = "A source is what the dataSource facet of a dataset names: send it with an event to POST /api/v1/lineage."
+
+    @extend_schema(parameters=[reads.AS_OF], responses={200: dict}, operation_id="lineage_source")
+    def get(self, request: Request, source: str) -> Response:
+        found = [row for row in _sources(name=source, as_of=reads.as_of(request)) if row.name == source]
+        if not found:
+            raise NotFound(f"no dataset names the source {source!r}; GET /api/v1/sources lists them")
+        return Response(shapes.source(found[0]))
+
+
+def _sources(*, name: str | None = None, as_of: datetime | None = None) -> list[Source]:
+    found = selectors.sources(name=name, as_of=as_of)
+    if not any(row.name == selectors.DEFAULT_SOURCE for row in found):
+        first = selectors.namespaces(as_of=as_of).order_by("known_from").values_list("known_from", flat=True).first()
+        known = first or timezone.now()
+        found = sorted([*found, Source(selectors.DEFAULT_SOURCE, "", known, known, 0)], key=lambda row: row.name)
+    return found
+
+
+class Tags(reads.ReadView):
+    instead = "Tags come from the tags facet of events (POST /api/v1/lineage) and from the classification in contracts."
+
+    @extend_schema(parameters=reads.PAGING, responses={200: dict}, operation_id="lineage_tags")
+    def get(self, request: Request) -> Response:
+        """Every tag: `key` or `key:value` of tags facets; `PII` and `SENSITIVE` follow from contracts."""
+        named = [{"name": name, "description": text} for name, text in selectors.tag_names().items()]
+        rows, total = reads.page(named, request)
+        return reads.listed(request, "tags", rows, total)
+
+
+@extend_schema(exclude=True)
+class TagDetail(Tags):
+    """Only refuses: Marquez has a tag's address for writing."""
+
+    http_method_names = ["put", "delete", "options"]
+
+
+def dataset_shapes(
+    rows: list[Dataset], *, as_of: datetime | None = None, names: tuple[str, ...] | None = None, all_facets: bool = True
+) -> list[Json]:
+    """Datasets with what is known of them, in four queries."""
+    keys = [row.id for row in rows]
+    facets = selectors.facets("dataset", keys, names=names, as_of=as_of)
+    versions = selectors.current_versions(keys, as_of=as_of)
+    classified = selectors.contract_tags(rows)
+    there = selectors.alive(keys, as_of=as_of) if as_of else None
+    return [
+        shapes.dataset(
+            row,
+            facets.get(row.id, {}),
+            all_facets=all_facets,
+            version=versions.get(row.id),
+            classified=classified.get(row.id),
+            alive=None if there is None else row.id in there,
+        )
+        for row in rows
+    ]
 
 
 class Datasets(reads.ReadView):
-    @extend_schema(parameters=PAGING, responses={200: dict}, operation_id="lineage_datasets")
-    def get(self, request: Request, namespace: str) -> Response:
-        rows, total = reads.page(selectors.datasets(namespace=namespace), request)
-        facets = selectors.facets("dataset", [row.id for row in rows], names=shapes.DATASET_FACETS)
-        return Response({"totalCount": total, "datasets": [shapes.dataset(row, facets.get(row.id, {})) for row in rows]})
+    """The datasets of a namespace."""
+
+    @extend_schema(
+        parameters=[*reads.PAGING, reads.AS_OF, *reads.FILTERS], responses={200: dict}, operation_id="lineage_datasets"
+    )
+    def get(self, request: Request, namespace: str | None = None) -> Response:
+        as_of = reads.as_of(request)
+        wanted: Filter = reads.filters(request, namespace)
+        rows, total = reads.page(wanted.datasets(selectors.datasets(as_of=as_of)), request)
+        return reads.listed(request, "datasets", dataset_shapes(rows, as_of=as_of), total)
+
+
+@extend_schema_view(get=extend_schema(operation_id="lineage_all_datasets", parameters=[reads.NAMESPACE]))
+class AllDatasets(Datasets):
+    """The datasets of every namespace."""
 
 
 class DatasetDetail(reads.ReadView):
-    @extend_schema(responses={200: dict}, operation_id="lineage_dataset")
+    instead = DROP
+
+    @extend_schema(parameters=[reads.AS_OF], responses={200: dict}, operation_id="lineage_dataset")
     def get(self, request: Request, namespace: str, name: str) -> Response:
-        row = _dataset(namespace, name)
-        facets = selectors.facets("dataset", [row.id]).get(row.id, {})
+        """A dataset with its facets. With `asOf`, `facetsChangedSince` names those that say something else today."""
+        as_of = reads.as_of(request)
+        row = dataset_row(namespace, name, as_of=as_of)
+        shown = dataset_shapes([row], as_of=as_of)[0]
         others = [item for item in selectors.aliases([row.node_id]).get(row.node_id, ()) if item != (row.namespace, row.name)]
-        shown = shapes.dataset(row, facets, all_facets=True)
-        return Response({**shown, "symlinks": [{"namespace": space, "name": title} for space, title in others]})
+        shown["symlinks"] = [{"namespace": space, "name": title} for space, title in others]
+        if as_of is not None:
+            shown |= _then(row, shown, as_of)
+        return Response({**shown, "knownThrough": shapes.moment(selectors.known_through(as_of))})
+
+
+@extend_schema(exclude=True)
+class DatasetTag(DatasetDetail):
+    """Only refuses: Marquez has this address for writing. A file's name may look like it."""
+
+    instead = Tags.instead
+
+    def get(self, request: Request, namespace: str, name: str, tag: str, field: str | None = None) -> Response:
+        inner = f"/fields/{field}" if field else ""
+        return super().get(request, namespace, f"{name}{inner}/tags/{tag}")
+
+
+def _then(row: Dataset, shown: Json, as_of: datetime) -> Json:
+    """Columns as they were: only the latest body of a facet is a row, the event that made a version holds an earlier one."""
+    changed = set(selectors.facets("dataset", [row.id]).get(row.id, {})) - set(shown["facets"])
+    facets = dict(shown["facets"])
+    if "schema" in changed:
+        version = selectors.versions(row.id, as_of=as_of).filter(kind="schema").first()
+        schema = selectors.version_facets(row, [version]).get(version.id, {}).get("schema") if version else None
+        if schema is not None:
+            facets["schema"] = schema
+            changed.discard("schema")
+    classified = selectors.contract_tags([row]).get(row.id)
+    return {
+        "fields": shapes.fields(facets, classified),
+        "facets": facets,
+        "facetsChangedSince": sorted(changed),
+        "asOf": shapes.moment(as_of),
+    }
 
 
 class DatasetVersions(reads.ReadView):
-    @extend_schema(parameters=PAGING, responses={200: dict}, operation_id="lineage_dataset_versions")
+    @extend_schema(parameters=[*reads.PAGING, reads.AS_OF], responses={200: dict}, operation_id="lineage_dataset_versions")
     def get(self, request: Request, namespace: str, name: str) -> Response:
-        row = _dataset(namespace, name)
-        rows, total = reads.page(selectors.versions(row.id), request)
-        shown = [
-            {
-                "id": {"namespace": row.namespace, "name": row.name, "version": item.version},
-                "version": item.version,
-                "kind": item.kind,
-                "createdAt": shapes.moment(item.first_time),
-                "createdByRun": {"id": str(item.run_id)} if item.run_id else None,
-            }
-            for item in rows
-        ]
-        return Response({"totalCount": total, "versions": shown})
+        """States of a dataset, newest first: `declared` by a version facet, or known by its `schema`."""
+        as_of = reads.as_of(request)
+        row = dataset_row(namespace, name, as_of=as_of)
+        rows, total = reads.page(selectors.versions(row.id, as_of=as_of), request)
+        return reads.listed(request, "versions", _version_shapes(row, rows), total)
 
 
-class Jobs(reads.ReadView):
-    """The jobs of a namespace, with their newest run."""
-
-    @extend_schema(parameters=PAGING, responses={200: dict}, operation_id="lineage_jobs")
-    def get(self, request: Request, namespace: str = "") -> Response:
-        rows, total = reads.page(selectors.jobs(namespace=namespace or None), request)
-        facets = selectors.facets("job", [row.id for row in rows], names=shapes.JOB_FACETS)
-        latest = _latest(rows)
-        shown = [
-            shapes.job(row, facets.get(row.id, {}), inputs=(), outputs=(), latest=latest.get(row.latest_run_id)) for row in rows
-        ]
-        return Response({"totalCount": total, "jobs": shown})
-
-
-@extend_schema_view(get=extend_schema(operation_id="lineage_all_jobs"))
-class AllJobs(Jobs):
-    """The jobs of every namespace, with their newest run."""
+class DatasetVersion(reads.ReadView):
+    @extend_schema(responses={200: dict}, operation_id="lineage_dataset_version")
+    def get(self, request: Request, namespace: str, name: str, version: str) -> Response:
+        row = selectors.dataset_get(namespace, name)
+        whole = f"{name}/versions/{version}"
+        if row is None and selectors.dataset_get(namespace, whole):
+            # The name of a file may hold what looks like a version's address.
+            return DatasetDetail().get(request, namespace, whole)
+        item = selectors.version_get(dataset_row(namespace, name).id, version)
+        if row is None or item is None:
+            raise NotFound(f"the dataset {name!r} has no version {version!r}; …/versions lists them")
+        return Response(_version_shapes(row, [item])[0])
 
 
-class JobDetail(reads.ReadView):
-    """A job with its latest run, what it reads and what it writes."""
+def _version_shapes(row: Dataset, rows: list[Any]) -> list[Json]:
+    facets = selectors.version_facets(row, rows)
+    runs = {run.id: run for run in selectors.runs().filter(id__in=[item.run_id for item in rows if item.run_id])}
+    jobs = selectors.jobs_by_id({run.job_id for run in runs.values()})
 
-    @extend_schema(responses={200: dict}, operation_id="lineage_job")
-    def get(self, request: Request, namespace: str, name: str) -> Response:
-        row = _job(namespace, name)
-        sides = [_side(row, side) for side in ("upstream", "downstream")]
-        facets = selectors.facets("job", [row.id]).get(row.id, {})
-        latest = _latest([row]).get(row.latest_run_id)
-        return Response(shapes.job(row, facets, inputs=sides[0], outputs=sides[1], latest=latest, all_facets=True))
+    def made_by(item: Any) -> Json | None:
+        run = runs.get(item.run_id)
+        return shapes.run(run, job=jobs.get(run.job_id)) if run else None
 
-
-class JobRuns(reads.ReadView):
-    @extend_schema(parameters=PAGING, responses={200: dict}, operation_id="lineage_job_runs")
-    def get(self, request: Request, namespace: str, name: str) -> Response:
-        rows, total = reads.page(selectors.runs(job_id=_job(namespace, name).id), request)
-        return Response({"totalCount": total, "runs": [shapes.run(row) for row in rows]})
+    return [shapes.dataset_version(row, item, facets.get(item.id, {}), made_by(item)) for item in rows]
 
 
-class RunDetail(reads.ReadView):
-    @extend_schema(responses={200: dict}, operation_id="lineage_run")
-    def get(self, request: Request, run_id: str) -> Response:
-        row = _run(run_id)
-        job = selectors.jobs_by_id([row.job_id]).get(row.job_id)
-        inputs, outputs = selectors.run_datasets(row)
-        shown: Json = {
-            **shapes.run(row),
-            "jobName": job.name if job else None,
-            "jobNamespace": job.namespace if job else None,
-            "facets": _facets(row, "run"),
-            "inputs": _named(inputs),
-            "outputs": _named(outputs),
-            "inputDatasetVersions": [{"datasetVersionId": item, "facets": {}} for item in _named(inputs)],
-            "outputDatasetVersions": [{"datasetVersionId": item, "facets": {}} for item in _named(outputs)],
-        }
-        return Response(shown)
-
-
-class RunFacets(reads.ReadView):
-    @extend_schema(
-        parameters=[OpenApiParameter("type", str, enum=["run", "job"])], responses={200: dict}, operation_id="run_facets"
-    )
-    def get(self, request: Request, run_id: str) -> Response:
-        kind = reads.choice(request, "type", ("run", "job"), "run")
-        return Response({"runId": run_id, "facets": _facets(_run(run_id), kind)})
-
-
-class Events(reads.ReadView):
-    @extend_schema(
-        parameters=[
-            *PAGING,
-            OpenApiParameter("after", str),
-            OpenApiParameter("before", str),
-            OpenApiParameter("sortDirection", str, enum=["desc", "asc"]),
-        ],
-        responses={200: dict},
-        operation_id="lineage_events",
-    )
-    def get(self, request: Request) -> Response:
-        """Stored events as they were sent. There is no total: counting a partitioned store per page would cost more than it."""
-        limit, offset = reads.paging(request)
-        rows = selectors.events_page(
-            after=reads.time_or_none(request, "after"),
-            before=reads.time_or_none(request, "before"),
-            ascending=reads.choice(request, "sortDirection", ("desc", "asc"), "desc") == "asc",
-            limit=limit + 1,
-            offset=offset,
-        )
-        shown = [row.event for row in rows[:limit]]
-        return Response({"totalCount": offset + len(rows), "more": len(rows) > limit, "events": shown})
-
-
-class Search(reads.ReadView):
-    @extend_schema(
-        parameters=[
-            OpenApiParameter("q", str, required=True),
-            OpenApiParameter("filter", str, enum=["DATASET", "JOB"]),
-            OpenApiParameter("namespace", str),
-            OpenApiParameter("limit", int),
-        ],
-        responses={200: dict},
-        operation_id="lineage_search",
-    )
-    def get(self, request: Request) -> Response:
-        kind = reads.choice(request, "filter", ("", "DATASET", "JOB", "dataset", "job"), "").lower()
-        hits = selectors.search(
-            reads.node_id(request, "q"),
-            kind=kind,
-            namespace=request.query_params.get("namespace", ""),
-            limit=reads.number(request, "limit", 10, least=1, most=100),
-        )
-        shown = [
-            {
-                "type": hit.kind.upper(),
-                "name": hit.name,
-                "namespace": hit.namespace,
-                "nodeId": hit.node_id,
-                "updatedAt": shapes.moment(hit.updated_at),
-            }
-            for hit in hits
-        ]
-        return Response({"totalCount": len(shown), "results": shown})
-
-
-class QuarantineList(reads.ReadView):
-    permission_classes = [HasRole(*EVERY_ROLE)]
-
-    @extend_schema(parameters=PAGING, responses={200: dict}, operation_id="lineage_quarantine")
-    def get(self, request: Request) -> Response:
-        """Refused events. A producer sees its own, everybody else sees that they exist; bodies may hold personal data."""
-        key = request.auth if isinstance(request.auth, ApiKey) and request.auth.role == Role.PRODUCER else None
-        rows, total = reads.page(selectors.refused_events(key=key), request)
-        return Response({"totalCount": total, "refused": [_refused(row, body=key is not None) for row in rows]})
-
-
-def _refused(row: Quarantine, *, body: bool) -> Json:
-    shown: Json = {
-        "id": str(row.uuid),
-        "producer": row.producer,
-        "namespace": row.namespace,
-        "stage": row.stage,
-        "state": row.state,
-        "path": row.path,
-        "reason": row.reason,
-        "times": row.times,
-        "receivedAt": shapes.moment(row.received_at),
-        "lastReceivedAt": shapes.moment(row.last_received_at),
-    }
-    return {**shown, "body": row.body} if body else shown
-
-
-def _dataset(namespace: str, name: str) -> Dataset:
-    row = selectors.dataset_get(namespace, name)
+def dataset_row(namespace: str, name: str, *, as_of: datetime | None = None) -> Dataset:
+    row = selectors.dataset_get(namespace, name, as_of=as_of)
     if row is None:
-        raise NotFound(f"no event names the dataset {name!r} of {namespace!r}")
+        when = " before that moment" if as_of else ""
+        raise NotFound(f"no event names the dataset {name!r} of {namespace!r}{when}; GET /api/v1/search?q=… finds names")
     return row
-
-
-def _job(namespace: str, name: str) -> Job:
-    row = selectors.job_get(namespace, name)
-    if row is None:
-        raise NotFound(f"no event names the job {name!r} of {namespace!r}")
-    return row
-
-
-def _run(run_id: str) -> Run:
-    key = run_uuid(run_id)
-    row = selectors.run_get(key) if key else None
-    if row is None:
-        raise NotFound(f"no event names the run {run_id!r}")
-    return row
-
-
-def _side(row: Job, direction: Any) -> list[Dataset]:
-    around = selectors.walk([("job", row.id)], depth=1, direction=direction)
-    found = selectors.datasets_by_id(key for kind, key in around.nodes if kind == "dataset")
-    return sorted(found.values(), key=lambda item: (item.namespace, item.name))
-
-
-def _latest(rows: list[Job]) -> dict[Any, Run]:
-    wanted = [row.latest_run_id for row in rows if row.latest_run_id]
-    return {row.id: row for row in selectors.runs().filter(id__in=wanted)}
-
-
-def _facets(row: Run, kind: str) -> Json:
-    """Facets of a run (or of its job in that run), the latest of each name, from the run's events."""
-    found: Json = {}
-    for item in selectors.events_of_run(row.id, known_from=row.known_from):
-        facets = (item.event.get(kind) or {}).get("facets") or {}
-        found |= {name: body for name, body in facets.items() if body is not None}
-    return {name: body for name, body in sorted(found.items()) if not body.get("_deleted")}
-
-
-def _named(rows: list[Dataset]) -> list[Json]:
-    return [{"namespace": row.namespace, "name": row.name} for row in rows]

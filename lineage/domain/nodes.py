@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 Kind = Literal["dataset", "job", "field"]
 PREFIXES: dict[str, Kind] = {"dataset": "dataset", "job": "job", "datasetField": "field"}
@@ -40,3 +40,35 @@ def readings(node_id: str) -> list[NodeName]:
             if namespace and name and field:
                 found.append(NodeName(kind, namespace, name, field))
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaChange:
+    """A column that came (``before`` None), went (``after`` None) or changed its type."""
+
+    column: str
+    before: str | None
+    after: str | None
+
+
+def schema_types(facet: Any) -> dict[str, str]:
+    """Columns of a schema facet with their types, nested ones as ``parent.child``."""
+    found: dict[str, str] = {}
+
+    def gather(fields: Any, prefix: str) -> None:
+        for item in fields if isinstance(fields, list) else ():
+            if isinstance(item, dict) and isinstance(item.get("name"), str):
+                found[prefix + item["name"]] = str(item.get("type") or "")
+                gather(item.get("fields"), f"{prefix}{item['name']}.")
+
+    gather(facet.get("fields") if isinstance(facet, dict) else None, "")
+    return found
+
+
+def schema_changes(before: Any, after: Any) -> list[SchemaChange]:
+    """What differs between two schema facets, in the order of the new one; empty when either is missing."""
+    if before is None or after is None:
+        return []
+    old, new = schema_types(before), schema_types(after)
+    found = [SchemaChange(name, old.get(name), kind) for name, kind in new.items() if old.get(name) != kind]
+    return found + [SchemaChange(name, kind, None) for name, kind in old.items() if name not in new]

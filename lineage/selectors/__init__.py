@@ -1,12 +1,16 @@
 """Reads of the lineage app."""
 
+from lineage.selectors.changes import Changes, changes_between, changes_list
 from lineage.selectors.columns import ColumnGraph, column_walk, fields_of
 from lineage.selectors.edges import Column, ColumnEdge
+from lineage.selectors.filters import Filter, contract_tags
 from lineage.selectors.graph import Direction, Key, Subgraph, path_between, walk
+from lineage.selectors.impact import Impact, Reached, impact
 from lineage.selectors.nodes import (
     Found,
     Resolved,
     aliases,
+    alive,
     dataset_get,
     datasets,
     datasets_by_id,
@@ -21,7 +25,16 @@ from lineage.selectors.nodes import (
     run_get,
     runs,
     search,
-    versions,
+)
+from lineage.selectors.overview import (
+    DEFAULT_SOURCE,
+    Source,
+    known_through,
+    sources,
+    stats_assets,
+    stats_events,
+    tag_names,
+    tag_text,
 )
 from lineage.selectors.store import (
     EventRow,
@@ -30,22 +43,44 @@ from lineage.selectors.store import (
     events_page,
     events_pending,
     refused_events,
+    run_states,
     status,
+)
+from lineage.selectors.versions import (
+    JobVersion,
+    current_versions,
+    job_version_id,
+    job_versions,
+    version_facets,
+    version_get,
+    versions,
 )
 
 __all__ = [
+    "DEFAULT_SOURCE",
+    "Changes",
     "Column",
     "ColumnEdge",
     "ColumnGraph",
     "Direction",
     "EventRow",
+    "Filter",
     "Found",
+    "Impact",
+    "JobVersion",
     "Key",
+    "Reached",
     "Resolved",
+    "Source",
     "Subgraph",
     "aliases",
+    "alive",
     "bodies_mentioning",
+    "changes_between",
+    "changes_list",
     "column_walk",
+    "contract_tags",
+    "current_versions",
     "dataset_get",
     "datasets",
     "datasets_by_id",
@@ -54,9 +89,13 @@ __all__ = [
     "events_pending",
     "facets",
     "fields_of",
+    "impact",
     "job_get",
+    "job_version_id",
+    "job_versions",
     "jobs",
     "jobs_by_id",
+    "known_through",
     "namespaces",
     "node_resolve",
     "path_between",
@@ -64,9 +103,17 @@ __all__ = [
     "run_datasets",
     "run_facets",
     "run_get",
+    "run_states",
     "runs",
     "search",
+    "sources",
+    "stats_assets",
+    "stats_events",
     "status",
+    "tag_names",
+    "tag_text",
+    "version_facets",
+    "version_get",
     "versions",
     "walk",
 ]

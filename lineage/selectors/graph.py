@@ -20,8 +20,8 @@ Key = tuple[Literal["dataset", "job"], int]
 MAX_NODES = 2_000
 MAX_DEPTH = 100
 PATH_NODES = 50_000
-# Edges per sort and step beyond which a step is cut. Nodes are the measure for people; this holds off hubs among hubs.
-STEP_EDGES_PER_NODE = 4
+# Edges that each node of a wide frontier may bring; of a narrow one, as many as the answer may hold, so that hubs stay cheap.
+EDGES_PER_NODE = 4
 
 
 @dataclass
@@ -76,7 +76,7 @@ class _Walk:
             [key for kind, key in frontier if kind == "job"],
             downstream=self.downstream,
             view=self.view,
-            rows=self.limit * STEP_EDGES_PER_NODE + 1,
+            rows=max(self.limit, EDGES_PER_NODE * len(frontier)) + 1,
         )
 
     def _level(self, frontier: set[Key], level: int) -> set[Key]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -10,16 +11,19 @@ from typing import Any
 
 from django.db import connection
 from django.db.models import QuerySet
+from django.db.models.functions import Length
 
 from lineage.domain import ids
 from lineage.domain.nodes import NodeName, readings
 from lineage.errors import NodeIdInvalid, NodeUnknown
-from lineage.models import Dataset, DatasetVersion, Facet, Field, IoSet, Job, Namespace, Run, RunFacet, Symlink
+from lineage.models import Dataset, Facet, Field, IoSet, Job, Namespace, Run, RunFacet, Symlink
+from lineage.selectors.visibility import View
 
 __all__ = [
     "Found",
     "Resolved",
     "aliases",
+    "alive",
     "dataset_get",
     "datasets",
     "datasets_by_id",
@@ -34,7 +38,6 @@ __all__ = [
     "run_get",
     "runs",
     "search",
-    "versions",
 ]
 
 
@@ -60,7 +63,7 @@ class Found:
         return f"{self.kind}:{self.namespace}:{self.name}"
 
 
-def node_resolve(node_id: str) -> Resolved:
+def node_resolve(node_id: str, *, as_of: datetime | None = None) -> Resolved:  # noqa: ARG001  (names are joined as known now)
     """The node of a node id. Raises NodeIdInvalid when it is none, NodeUnknown when no event ever named it."""
     named = readings(node_id)
     if not named:
@@ -100,37 +103,56 @@ def jobs_by_id(keys: Iterable[int]) -> dict[int, Job]:
     return {item.id: item for item in Job.objects.filter(id__in=list(keys))}
 
 
-def namespaces() -> QuerySet[Namespace]:
-    return Namespace.objects.order_by("name")
+def namespaces(*, as_of: datetime | None = None) -> QuerySet[Namespace]:
+    found = Namespace.objects.order_by("name")
+    return found if as_of is None else found.filter(known_from__lte=as_of)
 
 
-def datasets(*, namespace: str | None = None) -> QuerySet[Dataset]:
+def datasets(*, namespace: str | None = None, as_of: datetime | None = None) -> QuerySet[Dataset]:
     """Datasets that events named as such, by name."""
     found = Dataset.objects.filter(seen=True).order_by("namespace", "name")
+    found = found if as_of is None else found.filter(known_from__lte=as_of)
     return found if namespace is None else found.filter(namespace=namespace)
 
 
-def jobs(*, namespace: str | None = None) -> QuerySet[Job]:
+def jobs(*, namespace: str | None = None, as_of: datetime | None = None) -> QuerySet[Job]:
     found = Job.objects.order_by("namespace", "name")
+    found = found if as_of is None else found.filter(known_from__lte=as_of)
     return found if namespace is None else found.filter(namespace=namespace)
 
 
-def dataset_get(namespace: str, name: str) -> Dataset | None:
-    return Dataset.objects.filter(id=ids.dataset_id(namespace, name)).first()
+def dataset_get(namespace: str, name: str, *, as_of: datetime | None = None) -> Dataset | None:
+    """The dataset of this name; None also when it became known after ``as_of``."""
+    row = Dataset.objects.filter(id=ids.dataset_id(namespace, name)).first()
+    return None if row is None or (as_of is not None and row.known_from > as_of) else row
 
 
-def job_get(namespace: str, name: str) -> Job | None:
-    return Job.objects.filter(id=ids.job_id(namespace, name)).first()
+def job_get(namespace: str, name: str, *, as_of: datetime | None = None) -> Job | None:
+    row = Job.objects.filter(id=ids.job_id(namespace, name)).first()
+    return None if row is None or (as_of is not None and row.known_from > as_of) else row
 
 
-def runs(*, job_id: int | None = None) -> QuerySet[Run]:
+def alive(keys: Iterable[int], *, as_of: datetime) -> set[int]:
+    """Which of these datasets had not ended, as known then."""
+    view = View(as_of)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT d.id FROM lineage_dataset d WHERE d.id = ANY(%(keys)s) AND {view.alive('d')}",  # noqa: S608
+            {"keys": list(keys), **view.values},
+        )
+        return {row[0] for row in cursor.fetchall()}
+
+
+def runs(*, job_id: int | None = None, as_of: datetime | None = None) -> QuerySet[Run]:
     """Runs, newest first."""
     found = Run.objects.order_by("-first_time", "id")
+    found = found if as_of is None else found.filter(known_from__lte=as_of)
     return found if job_id is None else found.filter(job_id=job_id)
 
 
-def run_get(run_id: uuid.UUID) -> Run | None:
-    return Run.objects.filter(id=run_id).first()
+def run_get(run_id: uuid.UUID, *, as_of: datetime | None = None) -> Run | None:
+    row = Run.objects.filter(id=run_id).first()
+    return None if row is None or (as_of is not None and row.known_from > as_of) else row
 
 
 def run_datasets(run: Run) -> tuple[list[Dataset], list[Dataset]]:
@@ -151,19 +173,19 @@ def run_facets(run_id: uuid.UUID) -> list[RunFacet]:
     return list(RunFacet.objects.filter(run_id=run_id, deleted=False).order_by("direction", "dataset_id", "name"))
 
 
-def facets(kind: str, keys: Iterable[int], *, names: Iterable[str] | None = None) -> dict[int, dict[str, Any]]:
-    """The latest facets of datasets or jobs: {id: {name: body}}."""
+def facets(
+    kind: str, keys: Iterable[int], *, names: Iterable[str] | None = None, as_of: datetime | None = None
+) -> dict[int, dict[str, Any]]:
+    """The latest facets of datasets or jobs: {id: {name: body}}. With ``as_of``, less those that changed after it."""
     found = Facet.objects.filter(subject_kind=kind, subject_id__in=list(keys), deleted=False)
+    if as_of is not None:
+        found = found.filter(recorded_at__lte=as_of)
     if names is not None:
         found = found.filter(name__in=list(names))
     by_id: dict[int, dict[str, Any]] = {}
-    for facet in found.order_by("name"):
-        by_id.setdefault(facet.subject_id, {})[facet.name] = facet.body
+    for subject, name, body in found.order_by("name").values_list("subject_id", "name", "body"):
+        by_id.setdefault(subject, {})[name] = body
     return by_id
-
-
-def versions(dataset_id: int) -> QuerySet[DatasetVersion]:
-    return DatasetVersion.objects.filter(dataset_id=dataset_id).order_by("-first_time", "id")
 
 
 def aliases(nodes: Iterable[int]) -> Mapping[int, list[tuple[str, str]]]:
@@ -182,18 +204,41 @@ def aliases(nodes: Iterable[int]) -> Mapping[int, list[tuple[str, str]]]:
     return found
 
 
-def search(text: str, *, kind: str = "", namespace: str = "", limit: int = 10) -> list[Found]:
-    """Datasets and jobs whose name contains the text, ignoring case; shortest names first."""
+def search(
+    text: str,
+    *,
+    kind: str = "",
+    namespace: str = "",
+    limit: int = 10,
+    newest_first: bool = False,
+    after: datetime | None = None,
+    before: datetime | None = None,
+    as_of: datetime | None = None,
+    pattern: bool = False,
+) -> list[Found]:
+    """Datasets and jobs whose name contains the text, ignoring case; shortest names first, or those last heard of.
+
+    As a ``pattern`` the text is that of the whole name, with ``%`` and ``_`` as LIKE has them. ``after`` and ``before`` bound
+    the time of the last event.
+    """
     found: list[Found] = []
-    if kind in {"", "dataset"}:
-        sets = datasets().filter(name__icontains=text)
-        if namespace:
-            sets = sets.filter(namespace=namespace)
-        rows = sets.order_by("name")[: limit * 5]
-        found += [Found("dataset", row.namespace, row.name, row.last_event_at) for row in rows]
-    if kind in {"", "job"}:
-        works = jobs().filter(name__icontains=text)
-        if namespace:
-            works = works.filter(namespace=namespace)
-        found += [Found("job", row.namespace, row.name, row.last_event_at) for row in works.order_by("name")[: limit * 5]]
+    bounds = {"namespace": namespace or None, "last_event_at__gte": after, "last_event_at__lt": before}
+    wanted = {name: value for name, value in bounds.items() if value is not None}
+    order = ("-last_event_at", "name") if newest_first else (Length("name"), "name", "namespace")
+    sources: list[tuple[str, QuerySet[Any]]] = [("dataset", datasets(as_of=as_of)), ("job", jobs(as_of=as_of))]
+    for sort, every in sources:
+        if kind in {"", sort}:
+            rows = (
+                (_like(every, text) if pattern else every.filter(name__icontains=text))
+                .filter(**wanted)
+                .order_by(*order)[:limit]
+            )
+            found += [Found(sort, row.namespace, row.name, row.last_event_at) for row in rows]
+    if newest_first:
+        return sorted(found, key=lambda item: (-item.updated_at.timestamp(), item.name))[:limit]
     return sorted(found, key=lambda item: (len(item.name), item.name, item.namespace, item.kind))[:limit]
+
+
+def _like(rows: QuerySet[Any], text: str) -> QuerySet[Any]:
+    pattern = "".join(".*" if char == "%" else "." if char == "_" else re.escape(char) for char in text)
+    return rows.filter(name__iregex=f"^{pattern}$")

@@ -16,7 +16,16 @@ from django.db.models import QuerySet
 from controlplane.accounts.models import ApiKey
 from lineage.models import PROJECTED, Quarantine
 
-__all__ = ["EventRow", "bodies_mentioning", "events_of_run", "events_page", "events_pending", "refused_events", "status"]
+__all__ = [
+    "EventRow",
+    "bodies_mentioning",
+    "events_of_run",
+    "events_page",
+    "events_pending",
+    "refused_events",
+    "run_states",
+    "status",
+]
 
 RUN_EVENTS_MAX = 500
 
@@ -48,10 +57,13 @@ def events_pending() -> bool:
         return bool(cursor.fetchone()[0])
 
 
-def events_of_run(run_id: uuid.UUID, *, known_from: datetime | None = None, limit: int = RUN_EVENTS_MAX) -> list[EventRow]:
+def events_of_run(
+    run_id: uuid.UUID, *, known_from: datetime | None = None, as_of: datetime | None = None, limit: int = RUN_EVENTS_MAX
+) -> list[EventRow]:
     """The newest events of a run, oldest first. ``known_from`` of the run spares the partitions before it."""
-    where = "AND recorded_at >= %s" if known_from else ""
-    parameters: list[uuid.UUID | datetime | int] = [run_id, *([known_from] if known_from else []), limit]
+    bounds = [("AND recorded_at >= %s", known_from), ("AND recorded_at <= %s", as_of)]
+    where = " ".join(text for text, value in bounds if value)
+    parameters: list[uuid.UUID | datetime | int] = [run_id, *(value for _, value in bounds if value), limit]
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT {_COLUMNS} FROM lineage_event WHERE run_id = %s {where}"  # noqa: S608
@@ -65,12 +77,19 @@ def events_page(
     *,
     after: datetime | None = None,
     before: datetime | None = None,
+    namespace: str | None = None,
+    as_of: datetime | None = None,
     ascending: bool = False,
     limit: int = 100,
     offset: int = 0,
 ) -> list[EventRow]:
-    """Events by event time, ``after`` inclusive and ``before`` exclusive."""
-    bounds = [("event_time >= %s", after), ("event_time < %s", before)]
+    """Events by event time, ``after`` inclusive and ``before`` exclusive; of a namespace, those of its jobs."""
+    bounds: list[tuple[str, datetime | str | None]] = [
+        ("event_time >= %s", after),
+        ("event_time < %s", before),
+        ("recorded_at <= %s", as_of),
+        ("job_id IN (SELECT id FROM lineage_job WHERE namespace = %s)", namespace),
+    ]
     used = [(text, value) for text, value in bounds if value is not None]
     where = f"WHERE {' AND '.join(text for text, _ in used)}" if used else ""
     order = "ASC" if ascending else "DESC"
@@ -80,6 +99,18 @@ def events_page(
             [*(value for _, value in used), limit, offset],
         )
         return [EventRow(*row) for row in cursor.fetchall()]
+
+
+def run_states(keys: Iterable[uuid.UUID], *, as_of: datetime) -> dict[uuid.UUID, tuple[str, datetime, bool]]:
+    """State of runs as known at a moment: {run: (last event type, its time, whether it is final)}."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT DISTINCT ON (run_id) run_id, event_type, event_time, event_type IN ('COMPLETE', 'FAIL', 'ABORT')"
+            " FROM lineage_event WHERE run_id = ANY(%s) AND recorded_at <= %s AND event_type <> 'OTHER'"
+            " ORDER BY run_id, event_type IN ('COMPLETE', 'FAIL', 'ABORT') DESC, event_time DESC, identity DESC",
+            [list(keys), as_of],
+        )
+        return {row[0]: (row[1], row[2], row[3]) for row in cursor.fetchall()}
 
 
 def refused_events(*, key: ApiKey | None = None) -> QuerySet[Quarantine]:

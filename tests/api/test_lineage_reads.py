@@ -92,7 +92,8 @@ def test_columns_in_the_shape_of_marquez(ask: Any) -> None:
 
 def test_the_way_between_two_nodes(ask: Any) -> None:
     body = ask("/api/v1/lineage/path", **{"from": "dataset:shop:raw", "to": "job:etl:use"})
-    assert body == {"path": ["dataset:shop:raw", "job:etl:load", "dataset:s3://lake:clean", "job:etl:use"], "cut": False}
+    assert body["path"] == ["dataset:shop:raw", "job:etl:load", "dataset:s3://lake:clean", "job:etl:use"]
+    assert not body["cut"]
 
 
 def test_lists_and_details_by_namespace(ask: Any) -> None:
