@@ -32,6 +32,7 @@ from controlplane.outbox.models import OutboxMessage
 from controlplane.subjects import removals
 from controlplane.subjects.removals import Removal
 from pipeline import selectors_reproduce
+from pipeline.demo.files import PARQUET_SCHEMA
 from pipeline.domain.code import ROOT
 from pipeline.errors import PipelineError
 from pipeline.models import BronzeFile, KpiValue, SqlText, Step
@@ -164,11 +165,41 @@ def test_after_a_late_correction_the_old_figure_and_the_new_one_are_both_reprodu
     assert [reproduce(value).outcome for value in (old, new, back)] == ["reproduced"] * 3
 
 
+def session_bytes(day: date) -> bytes:
+    at = f"{day}T10:00:00Z"
+    one = {"session_id": "eeeeeeee-0000-4000-8000-000000000001", "channel_source": "web", "region": "FR", "device": "phone"}
+    one |= {"started_at": at, "ended_at": at, "updated_at": at, "customer_id": None}
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.Table.from_pylist([one | {"page_views": 3, "source_seq": 1}], schema=PARQUET_SCHEMA["sessions"]), sink)
+    return bytes(sink.getvalue().to_pybytes())
+
+
+def test_a_figure_computed_while_a_table_above_it_was_stopped_is_reproduced_from_that_tables_older_state(
+    prepared: Prepared,
+) -> None:
+    old = figure("conversion_rate")
+    operations.stop(scope="fact_session", reason="maintenance", actor="system:test")
+    try:
+        send(prepared, "sessions", session_bytes(old.business_date))  # taken into Silver, and no further
+        records = silver("orders", an_order_on(old.business_date))
+        for record in records:
+            record |= {"status": "cancelled", "updated_at": record["updated_at"] + timedelta(hours=5)}
+        send(prepared, "orders", csv_of("orders", records))
+        stale = figure("conversion_rate")
+    finally:
+        operations.resume(scope="fact_session", actor="system:test")
+    support.drain(as_of=prepared.world.as_of)
+    new = figure("conversion_rate")
+    assert stale.denominator == old.denominator
+    assert (stale.numerator, new.denominator) == (old.numerator - 1, old.denominator + 1)
+    assert [reproduce(value).outcome for value in (old, stale, new)] == ["reproduced"] * 3
+
+
 def test_after_a_contract_changed_the_old_figure_is_reproduced_under_the_old_contract(prepared: Prepared) -> None:
     old = figure()
     text = (ROOT / "pipeline" / "contracts" / "orders.odcs.yaml").read_text()
     admitted = "      - name: gift_note\n        logicalType: string\n        description: A wish.\n      - name: updated_at\n"
-    stricter = text.replace("      - name: updated_at\n", admitted, 1).replace("version: 1.0.0", "version: 1.1.0", 1)
+    stricter = text.replace("      - name: updated_at\n", admitted, 1).replace("version: 1.0.0", "version: 2.0.0", 1)
     contract_import(
         text=stricter.replace("logicalTypeOptions: {minimum: 0}", "logicalTypeOptions: {minimum: 1}", 1), actor="system:test"
     )
@@ -183,7 +214,7 @@ def test_after_a_contract_changed_the_old_figure_is_reproduced_under_the_old_con
         done = reproduce(value)
         assert done.outcome == "reproduced", done.result["reason"]
         versions[value.pk] = {one["contract_version"] for one in done.result["datasets"] if one["dataset"] == "orders"}
-    assert versions == {old.pk: {"1.0.0"}, new.pk: {"1.1.0"}}
+    assert versions == {old.pk: {"1.0.0"}, new.pk: {"2.0.0"}}
 
 
 def test_a_figure_is_reproduced_with_the_sql_that_ran_then(
@@ -339,7 +370,7 @@ def test_versions_that_the_lake_no_longer_keeps_are_cited(prepared: Prepared) ->
     finally:
         Step.objects.filter(pk=step.pk).update(table_version=step.table_version)
     assert done.outcome == "not_reproducible"
-    assert "version 999 of silver.orders is not kept any more" in done.result["reason"]
+    assert "Version 999 of silver.orders is not kept any more" in done.result["reason"]
 
 
 # --- bundles against the installation -------------------------------------------------------------------------------------
