@@ -35,6 +35,7 @@ class Watcher(threading.Thread):
         self.installation, self.every_s = installation, every_s
         self.peak_bytes = 0
         self.peak_by_program: dict[str, int] = {}
+        self.largest: dict[str, int] = {}  # of each program, the most that one process held
         self.cpu: dict[int, tuple[str, float]] = {}
         self._stopping = threading.Event()
 
@@ -73,7 +74,9 @@ class Watcher(threading.Thread):
         for process in self._processes():
             with contextlib.suppress(psutil.Error, OSError, ValueError):
                 name = _program(process)
-                by_program[name] += pss_bytes(process.pid)
+                held = pss_bytes(process.pid)
+                by_program[name] += held
+                self.largest[name] = max(held, self.largest.get(name, 0))
                 times = process.cpu_times()
                 self.cpu[process.pid] = (name, times.user + times.system)
         total = sum(by_program.values())
