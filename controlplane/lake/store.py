@@ -6,7 +6,7 @@ import io
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Protocol
@@ -28,6 +28,10 @@ class ObjectStore(Protocol):
 
     def put_once(self, key: str, data: bytes | Path) -> bool:
         """Write an object whole; False (and nothing written) when the key is taken. Durable when it returns."""
+        ...
+
+    def put_all(self, objects: Mapping[str, bytes]) -> None:
+        """``put_once`` for each, in order; durable when it returns. When one fails, those before it may be there."""
         ...
 
     def get(self, key: str) -> bytes: ...
@@ -79,30 +83,52 @@ class LocalStore:
 
     def put_once(self, key: str, data: bytes | Path) -> bool:
         path = self._path(key)
+        try:
+            written = self._put(path, data)
+            if written:
+                _sync_folder(path.parent)
+        except OSError as error:
+            raise StoreError(f"{key}: cannot be written: {error.strerror}") from error
+        return written
+
+    def put_all(self, objects: Mapping[str, bytes]) -> None:
+        folders: set[Path] = set()
+        for key, data in objects.items():
+            path = self._path(key)
+            try:
+                self._put(path, data)
+            except OSError as error:
+                raise StoreError(f"{key}: cannot be written: {error.strerror}") from error
+            # Also where the name was taken: by a writer that may not have come to this yet.
+            folders.add(path.parent)
+        for folder in folders:
+            try:
+                _sync_folder(folder)
+            except OSError as error:
+                raise StoreError(f"{folder}: cannot be written: {error.strerror}") from error
+
+    def _put(self, path: Path, data: bytes | Path) -> bool:
+        """Give the bytes their name once they are on the disk; the name itself lasts after ``_sync_folder``."""
         if path.exists():
             return False
         temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}.part")
+        _make_folders(path.parent)
         try:
-            _make_folders(path.parent)
+            with temporary.open("xb") as target:
+                if isinstance(data, Path):
+                    with data.open("rb") as source:
+                        shutil.copyfileobj(source, target, 2**20)
+                else:
+                    target.write(data)
+                target.flush()
+                os.fsync(target.fileno())
             try:
-                with temporary.open("xb") as target:
-                    if isinstance(data, Path):
-                        with data.open("rb") as source:
-                            shutil.copyfileobj(source, target, 2**20)
-                    else:
-                        target.write(data)
-                    target.flush()
-                    os.fsync(target.fileno())
-                try:
-                    path.hardlink_to(temporary)  # fails when the name is taken: no window between test and write
-                except FileExistsError:
-                    return False
-                _sync_folder(path.parent)
-                return True
-            finally:
-                temporary.unlink(missing_ok=True)
-        except OSError as error:
-            raise StoreError(f"{key}: cannot be written: {error.strerror}") from error
+                path.hardlink_to(temporary)  # fails when the name is taken: no window between test and write
+            except FileExistsError:
+                return False
+            return True
+        finally:
+            temporary.unlink(missing_ok=True)
 
     def get(self, key: str) -> bytes:
         with self.open(key) as source:
@@ -166,6 +192,10 @@ class RemoteStore:
         except (BaseError, OSError) as error:
             raise _fault(key, error) from error
         return True
+
+    def put_all(self, objects: Mapping[str, bytes]) -> None:
+        for key, data in objects.items():
+            self.put_once(key, data)
 
     def get(self, key: str) -> bytes:
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import date
@@ -13,19 +12,17 @@ from django.conf import settings
 from django.db import connection
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Trim
-from django.utils import timezone
 
 from catalog.domain.contract import Contract
 from controlplane.lake import services as lake
 from controlplane.telemetry.failpoints import failpoint
 from pipeline.domain import scope
-from pipeline.domain.decode import UNKNOWN, decoded_schema
+from pipeline.domain.decode import decoded_schema
 from pipeline.domain.silver_sql import SilverSql, silver_schema, silver_sql
 from pipeline.models import (
     BronzeFile,
     HeldState,
     PartitionSource,
-    QuarantinedRow,
     Reason,
     SilverReject,
     StepState,
@@ -33,10 +30,12 @@ from pipeline.models import (
     WorkKind,
 )
 from pipeline.services import provenance
-from pipeline.services.landing import decoded_uri
+from pipeline.services.bronze import decoded_uri
+from pipeline.services.held_rows import held_rows_save
 from pipeline.services.steps import Outcome, StepContext, table_of
 
 WHOLE = ""  # place of rows in a table without partitions
+_TALLY = "SELECT COUNT(*) AS n, COUNT(CASE WHEN j.broken_rules <> '' THEN 1 END) AS broken FROM judged AS j"
 Selection = dict[int, list[int] | None]  # Bronze file pk → record ordinals, None for all
 
 
@@ -53,11 +52,13 @@ def refresh(ctx: StepContext) -> Outcome:
             outcome.inputs = _register(session, ctx, sql, files, selection)
             for name in ("typed", "judged", "incoming"):
                 session.create(name, sql[name])
-            rejected = session.fetch(sql["rejected"])
-            quarantined = session.fetch(sql["quarantined"])
+            rows_in, broken = session.fetch(_TALLY).to_pylist()[0].values()
+            # Each reads the files once more, which most batches have no need of.
+            rejected = session.fetch(sql["rejected"]) if broken else None
+            quarantined = session.fetch(sql["quarantined"]) if _may_hold_unknown(files, contract) else None
             counts = session.fetch(sql["counts"]).to_pylist()
             again = session.fetch(sql["ordinals"]).to_pylist() if _partial(selection) else []
-            outcome.rows_in = session.fetch("SELECT COUNT(*) AS n FROM judged")["n"][0].as_py()
+            outcome.rows_in = rows_in
         new_places = {row["place"] for row in counts}
         places = pa.table({"key_digest": pa.array([], pa.string()), "place": pa.array([], pa.string())})
         old_places: set[str] = set()
@@ -67,7 +68,8 @@ def refresh(ctx: StepContext) -> Outcome:
                 old_places = _former_places(contract.dataset, places)
         replaced = sorted(new_places | old_places | _places_of_records(ctx, files, selection))
         outcome.rows_out = sum(row["row_count"] for row in counts)
-        outcome.rows_rejected, outcome.rows_quarantined = rejected.num_rows, quarantined.num_rows
+        outcome.rows_rejected = rejected.num_rows if rejected else 0
+        outcome.rows_quarantined = quarantined.num_rows if quarantined else 0
         if replaced:
             with ctx.phase("merge"):
                 outcome.written = _merge(session, ctx, sql, replaced)
@@ -81,11 +83,16 @@ def refresh(ctx: StepContext) -> Outcome:
         outcome.touched = {contract.partition.column: replaced}
     outcome.apply = [
         lambda: provenance.sources_save(ctx.step, files=files, selection=selection, counts=counts, again=again),
-        lambda: held_rows_save(ctx, files, selection, rejected, quarantined),
+        lambda: held_rows_save(ctx.step, files=files, selection=selection, rejected=rejected, quarantined=quarantined),
         lambda: _places_save(contract.dataset, places),
         lambda: _wake_waiting_rejects(ctx, reference_keys),
     ]
     return outcome
+
+
+def _may_hold_unknown(files: dict[int, BronzeFile], contract: Contract) -> bool:
+    """Whether a file has columns that the contract does not know; one accepted under another version may, whatever it says."""
+    return any(file.unknown_columns or file.contract_version != contract.version for file in files.values())
 
 
 def _selection(work: list[Work]) -> tuple[dict[int, BronzeFile], Selection]:
@@ -243,79 +250,6 @@ def _places_of_records(ctx: StepContext, files: dict[int, BronzeFile], selection
         .exclude(partition=WHOLE)
         .values_list("partition", flat=True)
     ) | ({WHOLE} if again and ctx.contract.partition is None else set())
-
-
-# --- rows held back -------------------------------------------------------------------------------------------------
-
-
-def held_rows_save(
-    ctx: StepContext, files: dict[int, BronzeFile], selection: Selection, rejected: pa.Table, quarantined: pa.Table
-) -> None:
-    """Record what was held back; what was held before in the same records and is not any more becomes resolved."""
-    by_logical_id = {file.logical_id: file for file in files.values()}
-    now = timezone.now()
-    rejects = [
-        SilverReject(
-            rules=row.pop("broken_rules").rstrip(",").split(","),
-            **_held(ctx, by_logical_id, row, now),
-        )
-        for row in rejected.to_pylist()
-    ]
-    unknowns: list[QuarantinedRow] = []
-    for row in quarantined.to_pylist():
-        held = json.loads(row.pop(UNKNOWN))
-        common = _held(ctx, by_logical_id, row, now)
-        common["record"] |= held
-        unknowns.extend(QuarantinedRow(column=column, **common) for column in held)
-    held_rows: tuple[tuple[Any, list[Any], list[str], list[str]], ...] = (
-        (SilverReject, rejects, ["bronze_file", "row"], ["rules"]),
-        (QuarantinedRow, unknowns, ["bronze_file", "row", "column"], []),
-    )
-    for model, rows, unique, extra in held_rows:
-        scope_rows = _in_scope(model, files, selection)
-        tries = dict(scope_rows.values_list("pk", "tries")) if rows else {}
-        scope_rows.exclude(state=HeldState.RESOLVED).update(
-            state=HeldState.RESOLVED, resolved_at=now, last_tried_at=now, step=ctx.step
-        )
-        model.objects.bulk_create(
-            rows,
-            batch_size=2000,
-            update_conflicts=True,
-            unique_fields=unique,
-            update_fields=["state", "record", "step", "last_tried_at", "resolved_at", *extra],
-        )
-        if tries:
-            _count_tries(model, tries)
-
-
-def _count_tries(model: Any, before: dict[int, int]) -> None:
-    from django.db.models import F
-
-    model.objects.filter(pk__in=before, state=HeldState.OPEN).update(tries=F("tries") + 1)
-
-
-def _held(ctx: StepContext, files: dict[str, BronzeFile], row: dict[str, Any], now: Any) -> dict[str, Any]:
-    return {
-        "dataset": ctx.contract.dataset,
-        "bronze_file": files[row.pop("_bronze_file")],
-        "row": row.pop("_bronze_row"),
-        "record": dict(row),
-        "state": HeldState.OPEN,
-        "step": ctx.step,
-        "first_seen_at": now,
-        "last_tried_at": now,
-        "resolved_at": None,
-    }
-
-
-def _in_scope(model: Any, files: dict[int, BronzeFile], selection: Selection) -> Any:
-    from django.db.models import Q
-
-    wanted = Q(bronze_file__in=[pk for pk in files if selection[pk] is None])
-    for pk, rows in selection.items():
-        if rows is not None:
-            wanted |= Q(bronze_file=pk, row__in=rows)
-    return model.objects.filter(wanted)
 
 
 # --- references that heal -------------------------------------------------------------------------------------------

@@ -33,6 +33,13 @@ def test_an_object_is_written_once(store: ObjectStore) -> None:
         assert list(source) == [b"one"]
 
 
+def test_of_many_objects_those_that_are_there_stay(store: ObjectStore) -> None:
+    store.put_once("a/1", b"first")
+    store.put_all({"a/1": b"second", "a/2": b"two", "b/c/3": b"three"})
+    assert [store.get(key) for key in ("a/1", "a/2", "b/c/3")] == [b"first", b"two", b"three"]
+    assert sorted(store.list("")) == ["a/1", "a/2", "b/c/3"]
+
+
 def test_a_file_can_be_put(store: ObjectStore, tmp_path: Path) -> None:
     source = tmp_path / "drop.bin"
     source.write_bytes(os.urandom(3_000_000))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
@@ -20,6 +21,7 @@ from . import delta
 from .base import LakeConfig, Params, Written, check_columns, identifier
 
 BATCH_ROWS = 65_536
+_PICKED = re.compile(r"SELECT \w+\.\w+(?:, \w+\.\w+)* FROM (\w+) AS \w+")  # columns of one relation, nothing else
 
 
 class DuckEngine:
@@ -59,6 +61,7 @@ class DuckSession:
         self.connection.execute("SET TimeZone = 'UTC'")
         self.handles: dict[str, DeltaTable | None] = {}
         self._counter = 0
+        self._made: set[str] = set()  # tables that `create` has filled
 
     def close(self) -> None:
         self.handles.clear()
@@ -192,6 +195,7 @@ class DuckSession:
     def create(self, name: str, sql: str, *, params: Params | None = None) -> None:
         """Materialise a SELECT (portable SQL) as a table of this session."""
         self._run(f"CREATE OR REPLACE TEMP TABLE {identifier(name)} AS {render(sql, 'duckdb', params)}")
+        self._made.add(name)
 
     def fetch(self, sql: str, *, params: Params | None = None) -> pa.Table:
         """Rows of a SELECT (portable SQL) as Arrow."""
@@ -256,14 +260,22 @@ class DuckSession:
                 metadata=metadata,
             )
         finally:
-            self._run(f"DROP TABLE IF EXISTS {staged}")
+            if staged.startswith('"'):
+                self._run(f"DROP TABLE IF EXISTS {staged}")
         return Written(table, version, rows, files, size)
 
     def _stage(self, table: str, sql: str, *, schema: pa.Schema, sort_by: Sequence[str], params: Params | None) -> str:
-        """The rows in a temporary table that spills to disk when it must, cast to the schema; its name."""
+        """What to select the rows from: a temporary table that spills to disk when it must, cast to the schema.
+
+        Columns picked from a table that ``create`` made, in the right types already, are not copied once more: there the SELECT
+        itself, in brackets.
+        """
         inner = render(sql, "duckdb", params)
-        described = self._run(f"DESCRIBE {inner}")
-        check_columns(pa.schema([(row[0], _arrow_type(row[1])) for row in described]), schema, table)
+        described = pa.schema([(row[0], _arrow_type(row[1])) for row in self._run(f"DESCRIBE {inner}")])
+        check_columns(described, schema, table)
+        picked = _PICKED.fullmatch(sql)
+        if picked and picked[1] in self._made and not sort_by and all(described.field(f.name).type == f.type for f in schema):
+            return f"(SELECT {', '.join(identifier(f.name) for f in schema)} FROM ({inner}))"
         columns = ", ".join(
             f"CAST({identifier(f.name)} AS {arrow_type_sql(f.type, 'duckdb')}) AS {identifier(f.name)}" for f in schema
         )
