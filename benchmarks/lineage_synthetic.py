@@ -26,6 +26,7 @@ TABLES = (
     "lineage_run",
     "lineage_field",
     "lineage_edge",
+    "lineage_place",
     "lineage_edgeset",
     "lineage_edgeclaim",
     "lineage_fieldedge",
@@ -60,7 +61,8 @@ SELECT n, array_agg(source ORDER BY source) AS inputs FROM picked GROUP BY n ORD
 
 _COLUMNS = {
     "lineage_field": "id, dataset_id, name, known_from",
-    "lineage_edge": "job_id, dataset_id, direction, node_id, explicit, known_from, last_time",
+    "lineage_edge": "job_id, dataset_id, direction, node_id, explicit, known_from, known_to",
+    "lineage_place": "id, dataset_id, known_from, node_id",
     "lineage_edgeset": "id, job_id, dataset_id, source",
     "lineage_edgeclaim": "job_id, dataset_id, source, known_from, known_to, event_time, identity, edge_set_id",
     "lineage_fieldedge": "edge_set_id, source_dataset_id, source_field_id, target_dataset_id, target_field_id, direct, masking,"
@@ -73,11 +75,12 @@ _ROWS = {
         SELECT pg_temp.spread(d.n * 16 + i, 7), d.id, 'c' || i, %(at)s::timestamptz FROM numbered d, generate_series(0, 9) i
     """,
     "lineage_edge": """
-        SELECT j.job_id, s.id, 1, s.id, false, %(at)s::timestamptz, %(at)s::timestamptz
+        SELECT j.job_id, s.id, 1, s.id, false, %(at)s::timestamptz, NULL::timestamptz
         FROM made m JOIN numbered j USING (n) CROSS JOIN unnest(m.inputs) x JOIN numbered s ON s.n = x
-        UNION ALL SELECT j.job_id, j.id, 2, j.id, false, %(at)s::timestamptz, %(at)s::timestamptz
+        UNION ALL SELECT j.job_id, j.id, 2, j.id, false, %(at)s::timestamptz, NULL::timestamptz
         FROM made m JOIN numbered j USING (n)
     """,
+    "lineage_place": "SELECT id, id, %(at)s::timestamptz, id FROM numbered",
     "lineage_edgeset": "SELECT pg_temp.spread(n, 11), j.job_id, j.id, 1 FROM made m JOIN numbered j USING (n)",
     "lineage_edgeclaim": """
         SELECT j.job_id, j.id, 1, %(at)s::timestamptz, NULL::timestamptz, %(at)s::timestamptz, gen_random_uuid(),

@@ -285,38 +285,85 @@ class RunFacet(models.Model):
 
 
 class IoSet(models.Model):
-    """What one event of a job named as inputs and outputs: immutable, identified by its content."""
+    """What one event of a job named as inputs and outputs: immutable, identified by its content.
+
+    ``explicit``: outputs whose sources a ``lineage`` facet states.
+    """
 
     id = models.BigIntegerField(primary_key=True)
     job_id = models.BigIntegerField()
     inputs = ArrayField(models.BigIntegerField())
     outputs = ArrayField(models.BigIntegerField())
+    explicit = ArrayField(models.BigIntegerField(), default=list)
     known_from = models.DateTimeField()
 
     class Meta:
         indexes = [models.Index(fields=["job_id"], name="lineage_ioset_job")]
 
 
-class Edge(models.Model):
-    """A job reads (1) or writes (2) a dataset: the union over all its events.
+class Mention(models.Model):
+    """A job that ever named a dataset: whose edges to look at again when the name comes to lead elsewhere."""
 
-    ``explicit`` outputs have their sources stated by a ``lineage`` facet: the job's inputs do not all feed them.
-    ``node_id`` repeats the dataset's, so that a walk needs no join to find the merged node.
+    pk = models.CompositePrimaryKey("dataset_id", "job_id")
+    dataset_id = models.BigIntegerField()
+    job_id = models.BigIntegerField()
+
+
+class Statement(models.Model):
+    """An event that names inputs or outputs of a job, or completes a run of it: the log that edges are made of.
+
+    Beside what it says stands what was known after it: ``run_first_*`` (its run's first statement that names anything),
+    ``run_done_*`` (its run's last completion), ``base_*`` (the completed run whose statements rule) and ``floor_*`` (that
+    run's first statement). So a late one is folded in from its place on, without reading what came before.
     """
 
-    pk = models.CompositePrimaryKey("job_id", "dataset_id", "direction")
+    pk = models.CompositePrimaryKey("job_id", "known_from", "identity")
+    job_id = models.BigIntegerField()
+    known_from = models.DateTimeField()
+    identity = models.UUIDField()
+    event_time = models.DateTimeField()
+    run_id = models.UUIDField()
+    io_set_id = models.BigIntegerField()
+    done = models.BooleanField()
+    effect = models.BooleanField()
+    run_first_time = models.DateTimeField(null=True)
+    run_first_identity = models.UUIDField(null=True)
+    run_done_time = models.DateTimeField(null=True)
+    run_done_identity = models.UUIDField(null=True)
+    base_run_id = models.UUIDField(null=True)
+    base_time = models.DateTimeField(null=True)
+    base_identity = models.UUIDField(null=True)
+    floor_time = models.DateTimeField(null=True)
+    floor_identity = models.UUIDField(null=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["job_id", "run_id", "known_from"], name="lineage_statement_run"),
+            models.Index(fields=["job_id", "event_time"], name="lineage_statement_time"),
+        ]
+
+
+class Edge(models.Model):
+    """A job reads (1) or writes (2) a dataset: intervals of knowledge, those that hold now are open.
+
+    ``dataset_id`` is the dataset as events named it, ``node_id`` the node it led to (see ``Place``). ``explicit`` outputs have
+    their sources stated by a ``lineage`` facet: the job's inputs do not all feed them.
+    """
+
+    pk = models.CompositePrimaryKey("job_id", "dataset_id", "direction", "node_id", "known_from")
     job_id = models.BigIntegerField()
     dataset_id = models.BigIntegerField()
     direction = models.SmallIntegerField()
     node_id = models.BigIntegerField()
     explicit = models.BooleanField()
     known_from = models.DateTimeField()
-    last_time = models.DateTimeField()
+    known_to = models.DateTimeField(null=True)
 
     class Meta:
         indexes = [
             models.Index(fields=["node_id", "direction", "job_id"], name="lineage_edge_node"),
             models.Index(fields=["dataset_id"], name="lineage_edge_dataset"),
+            models.Index(fields=["job_id", "known_to"], name="lineage_edge_job"),
         ]
 
 
@@ -335,6 +382,7 @@ class EdgeSet(models.Model):
 class EdgeClaim(models.Model):
     """Which edge set of (job, dataset, source) held when: intervals of knowledge, the newest is open.
 
+    One row per claim that ever ruled, also when it repeats the one before: a claim that comes late may rule between them.
     ``edge_set_id`` 0 states that there is none any more.
     """
 
@@ -350,7 +398,8 @@ class EdgeClaim(models.Model):
 
     class Meta:
         indexes = [
-            models.Index(fields=["edge_set_id"], name="lineage_claim_set"),
+            models.Index(fields=["edge_set_id"], condition=models.Q(known_to__isnull=True), name="lineage_claim_now"),
+            models.Index(fields=["edge_set_id", "known_from"], name="lineage_claim_then"),
             models.Index(fields=["dataset_id"], name="lineage_claim_dataset"),
         ]
 
@@ -403,10 +452,23 @@ class Symlink(models.Model):
         return f"{self.namespace} {self.name}"
 
 
-class Life(models.Model):
-    """The ends of a dataset (dropped, renamed) and its returns: each rules from ``known_from`` until the next."""
+class SymlinkWord(models.Model):
+    """When a symlink was stated (``link_id``) or all of a dataset's were removed (0): their history.
 
-    pk = models.CompositePrimaryKey("dataset_id", "event_time", "identity")
+    The first statement of each; further ones only of a dataset whose symlinks were ever removed.
+    """
+
+    pk = models.CompositePrimaryKey("dataset_id", "link_id", "known_from", "event_time")
+    dataset_id = models.BigIntegerField()
+    link_id = models.BigIntegerField()
+    known_from = models.DateTimeField()
+    event_time = models.DateTimeField()
+
+
+class Life(models.Model):
+    """The ends of a dataset (dropped, renamed), and what wrote it since: see ``domain.places``."""
+
+    pk = models.CompositePrimaryKey("dataset_id", "event_time", "identity", "alive")
     dataset_id = models.BigIntegerField()
     event_time = models.DateTimeField()
     identity = models.UUIDField()
@@ -416,6 +478,55 @@ class Life(models.Model):
 
     class Meta:
         verbose_name_plural = "lives"
+        indexes = [
+            models.Index(fields=["renamed_to"], condition=models.Q(renamed_to__isnull=False), name="lineage_life_renamed")
+        ]
+
+
+class Place(models.Model):
+    """The node that a dataset's name leads to: intervals of knowledge, those that hold now are open.
+
+    What was said of the name after ``after_*`` (null: ever) up to ``until_*`` (null: still) leads to ``node_id``, in the order
+    of (event time, identity). A name without an open place is gone.
+    """
+
+    id = models.BigIntegerField(primary_key=True)
+    dataset_id = models.BigIntegerField()
+    known_from = models.DateTimeField()
+    known_to = models.DateTimeField(null=True)
+    after_time = models.DateTimeField(null=True)
+    after_identity = models.UUIDField(null=True)
+    until_time = models.DateTimeField(null=True)
+    until_identity = models.UUIDField(null=True)
+    node_id = models.BigIntegerField()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["dataset_id", "known_to"], name="lineage_place_dataset"),
+            models.Index(fields=["node_id"], name="lineage_place_node"),
+        ]
+
+
+class Retention(models.Model):
+    """Events that retention removed: those recorded before ``cut``. What they said stands in the snapshot made then.
+
+    A record, not a projection: it is what provenance cites for an event that is gone.
+    """
+
+    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    cut = models.DateTimeField(unique=True)
+    partitions = ArrayField(models.TextField())
+    events = models.BigIntegerField()
+    first_recorded_at = models.DateTimeField(null=True)
+    last_recorded_at = models.DateTimeField(null=True)
+    rows = models.JSONField(help_text="rows of the snapshot, by table")
+    finished_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-cut"]
+
+    def __str__(self) -> str:
+        return f"events before {self.cut:%Y-%m-%d}"
 
 
 PROJECTED: tuple[type[models.Model], ...] = (
@@ -428,10 +539,14 @@ PROJECTED: tuple[type[models.Model], ...] = (
     Facet,
     RunFacet,
     IoSet,
+    Mention,
+    Statement,
     Edge,
     EdgeSet,
     EdgeClaim,
     FieldEdge,
     Symlink,
+    SymlinkWord,
     Life,
+    Place,
 )

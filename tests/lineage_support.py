@@ -11,7 +11,7 @@ from typing import Any
 
 from django.db import connection
 
-from lineage.models import PROJECTED, EdgeClaim, Life
+from lineage.models import PROJECTED, Edge, EdgeClaim, Life, Place, SymlinkWord
 
 PRODUCER = "https://example.org/tests"
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -124,17 +124,24 @@ def _parent(job: str, run: str) -> dict[str, Any]:
     return {**FACET, "run": {"runId": run_uuid(run)}, "job": {"namespace": "etl", "name": job}}
 
 
+# What depends on when events became known, not only on what they say.
+_KNOWN = {"known_from", "known_to", "recorded_at"}
+_AFTER = {f"{name}_{part}" for name in ("run_first", "run_done", "base", "floor") for part in ("time", "identity", "run_id")}
+_OPEN = {Edge, EdgeClaim, Place}
+_HISTORY = {Life, SymlinkWord}
+
+
 def graph(*, times: bool = False) -> dict[str, list[tuple[Any, ...]]]:
     """Every projected row. Without ``times``, less when things became known, which depends on when they were sent."""
     found = {}
     for model in PROJECTED:
-        if not times and model is Life:
-            continue  # a history of knowledge through and through; what it ends in stands on the datasets
+        if not times and model in _HISTORY:
+            continue  # a history of knowledge through and through; what it ends in stands on the places
         names = [field.column for field in model._meta.local_concrete_fields if field.column]
         if not times:
-            names = [name for name in names if name not in {"known_from", "known_to", "recorded_at"}]
-        # Only which set holds in the end: earlier holders depend on the order in which events became known.
-        where = "WHERE known_to IS NULL" if not times and model is EdgeClaim else ""
+            names = [name for name in names if name not in _KNOWN | _AFTER and (model, name) != (Place, "id")]
+        # Only what holds in the end: earlier holders depend on the order in which events became known.
+        where = "WHERE known_to IS NULL" if not times and model in _OPEN else ""
         with connection.cursor() as cursor:
             cursor.execute(f"SELECT {', '.join(names)} FROM {model._meta.db_table} {where}")
             found[model._meta.db_table] = sorted(cursor.fetchall(), key=repr)

@@ -29,6 +29,7 @@ class DatasetDelta:
     drop: Rank | None = None
     renamed_to: int | None = None
     symlinks_removed: datetime | None = None
+    removals: list[tuple[datetime, datetime]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -65,11 +66,19 @@ class FacetDelta:
     deleted: bool
 
 
-@dataclass(slots=True)
-class EdgeDelta:
+@dataclass(frozen=True, slots=True)
+class StatementDelta:
+    """An event that names inputs or outputs of a job (``io_set`` 0: none), or completes a run of it.
+
+    ``done``: what the run named so far is complete. ``effect``: what it names as output is written, not only about to be.
+    """
+
     known_from: datetime
-    last_time: datetime
-    explicit: bool
+    rank: Rank
+    run_id: uuid.UUID
+    io_set: int
+    done: bool
+    effect: bool
 
 
 @dataclass(slots=True)
@@ -77,6 +86,7 @@ class IoSetDelta:
     job_id: int
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    explicit: tuple[int, ...]
     known_from: datetime
 
 
@@ -88,6 +98,7 @@ class SymlinkDelta:
     type: str
     known_from: datetime
     last_time: datetime
+    words: list[tuple[datetime, datetime]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -157,13 +168,15 @@ class Delta:
     run_facets: dict[RunFacetKey, FacetDelta] = field(default_factory=dict)
     fields: dict[int, tuple[int, str, datetime]] = field(default_factory=dict)
     io_sets: dict[int, IoSetDelta] = field(default_factory=dict)
-    edges: dict[tuple[int, int, int], EdgeDelta] = field(default_factory=dict)
+    statements: dict[int, list[StatementDelta]] = field(default_factory=dict)
     edge_sets: dict[int, EdgeSet] = field(default_factory=dict)
     claims: dict[ClaimKey, list[Claim]] = field(default_factory=dict)
     symlinks: dict[int, SymlinkDelta] = field(default_factory=dict)
     versions: dict[int, VersionDelta] = field(default_factory=dict)
     drops: dict[int, list[Life]] = field(default_factory=dict)
     writes: dict[int, list[Life]] = field(default_factory=dict)
+    # Writes that no statement of a job tells of: those of dataset events and of inputs.
+    touches: dict[int, list[Life]] = field(default_factory=dict)
 
 
 def later(old: Rank | None, new: Rank) -> bool:

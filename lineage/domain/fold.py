@@ -6,7 +6,7 @@ import json
 import math
 import re
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,7 +22,6 @@ from lineage.domain.delta import (
     Claim,
     DatasetDelta,
     Delta,
-    EdgeDelta,
     EdgeSet,
     FacetDelta,
     FieldEdge,
@@ -32,6 +31,7 @@ from lineage.domain.delta import (
     Rank,
     RunDelta,
     RunRank,
+    StatementDelta,
     SymlinkDelta,
     VersionDelta,
     later,
@@ -87,9 +87,11 @@ class _Fold:
         declared = explicit.entries(_facet(job, "lineage"), job)
         inputs = [self._dataset(item, side=INPUT) for item in self.event.get("inputs") or ()]
         outputs = [self._dataset(item, side=OUTPUT) for item in self.event.get("outputs") or ()]
-        self._io(inputs, outputs, all_explicit=declared is not None)
-        if declared is not None:
-            self._declared(declared)
+        stated = {key for key, item in zip(outputs, self.event.get("outputs") or (), strict=True) if _facet(item, "lineage")}
+        if declared is None:
+            self._said(self.job_id, inputs, outputs, stated)
+        else:
+            self._declared(declared, inputs, outputs)
 
     # --- jobs and runs
 
@@ -154,32 +156,36 @@ class _Fold:
         if nominal and (run.nominal is None or self.rank > run.nominal[0]):
             run.nominal = (self.rank, _time(nominal.get("nominalStartTime")), _time(nominal.get("nominalEndTime")))
 
-    def _io(self, inputs: list[int], outputs: list[int], *, all_explicit: bool) -> None:
-        if not inputs and not outputs:
+    def _said(self, job_id: int, inputs: list[int], outputs: list[int], explicit: Iterable[int]) -> None:
+        """The statement of this event about a job, its own or one that a ``lineage`` facet names."""
+        own = job_id == self.job_id
+        io_set = self._io_set(job_id, tuple(sorted(set(inputs))), tuple(sorted(set(outputs))), tuple(sorted(set(explicit))))
+        done = own and (self.kind == "job" or self.type == "COMPLETE" or self._streaming())
+        if not io_set and not (done and self.kind == "run"):
             return
-        for dataset_id in inputs:
-            self._edge(dataset_id, INPUT, explicit=False)
-        for dataset_id, item in zip(outputs, self.event.get("outputs") or (), strict=True):
-            self._edge(dataset_id, OUTPUT, explicit=all_explicit or _facet(item, "lineage") is not None)
-        names = tuple(sorted(set(inputs))), tuple(sorted(set(outputs)))
-        key = ids.content_id("io", [self.job_id, *names])
+        run_id = self.run_id if own and self.run_id is not None else self.rank[1]
+        said = StatementDelta(self.recorded_at, self.rank, run_id, io_set, done, self.takes_effect)
+        self.delta.statements.setdefault(job_id, []).append(said)
+        if own and io_set and self.run_id is not None:
+            self.delta.runs[self.run_id].io_sets.add(io_set)
+
+    def _io_set(self, job_id: int, inputs: tuple[int, ...], outputs: tuple[int, ...], explicit: tuple[int, ...]) -> int:
+        if not inputs and not outputs:
+            return 0
+        key = ids.content_id("io", [job_id, inputs, outputs, explicit] if explicit else [job_id, inputs, outputs])
         found = self.delta.io_sets.get(key)
         if found is None:
-            self.delta.io_sets[key] = IoSetDelta(self.job_id, *names, self.recorded_at)
+            self.delta.io_sets[key] = IoSetDelta(job_id, inputs, outputs, explicit, self.recorded_at)
         else:
             found.known_from = min(found.known_from, self.recorded_at)
-        if self.run_id is not None:
-            self.delta.runs[self.run_id].io_sets.add(key)
+        return key
 
-    def _edge(self, dataset_id: int, direction: int, *, explicit: bool, job_id: int | None = None) -> None:
-        key = (self.job_id if job_id is None else job_id, dataset_id, direction)
-        found = self.delta.edges.get(key)
-        if found is None:
-            self.delta.edges[key] = EdgeDelta(self.recorded_at, self.time, explicit)
-        else:
-            found.known_from = min(found.known_from, self.recorded_at)
-            found.last_time = max(found.last_time, self.time)
-            found.explicit |= explicit
+    def _streaming(self) -> bool:
+        """A streaming run never ends: what it names holds as soon as it names it."""
+        if self.kind != "run" or self.type in {"FAIL", "ABORT"}:
+            return False
+        kind = (_facet(self.event["job"], "jobType") or {}).get("processingType")
+        return isinstance(kind, str) and kind.upper() == "STREAMING"
 
     # --- datasets
 
@@ -191,7 +197,7 @@ class _Fold:
         facets = item.get("facets") or {}
         for facet_name, facet in facets.items():
             self._facet("dataset", key, facet_name, facet)
-        self._life(key, found, facets.get("lifecycleStateChange"), writes=side != INPUT)
+        self._life(key, found, facets.get("lifecycleStateChange"), side=side)
         self._schema(key, namespace, name, facets.get("schema"))
         self._version(key, facets, writes=side == OUTPUT)
         self._symlinks(key, found, facets.get("symlinks"))
@@ -218,7 +224,7 @@ class _Fold:
         known = self.delta.namespaces.get(namespace)
         self.delta.namespaces[namespace] = self.recorded_at if known is None else min(known, self.recorded_at)
 
-    def _life(self, key: int, dataset: DatasetDelta, facet: Json | None, *, writes: bool) -> None:
+    def _life(self, key: int, dataset: DatasetDelta, facet: Json | None, *, side: int | None) -> None:
         if not self.takes_effect:
             return
         change = str((facet or {}).get("lifecycleStateChange") or "").upper()
@@ -226,14 +232,15 @@ class _Fold:
             self._dropped(key, dataset, None)
             return
         previous = _names((facet or {}).get("previousIdentifier")) if change == "RENAME" else None
-        if previous:
-            old = ids.dataset_id(*previous)
+        # A table that is "renamed" to its own name has not ended.
+        if previous and (old := ids.dataset_id(*previous)) != key:
             self._dropped(old, self._dataset_named(old, *previous), key)
-        if not (writes or change):
+        if side == INPUT and not change:
             return
         if later(dataset.write, self.rank):
             dataset.write = self.rank
-        self.delta.writes.setdefault(key, []).append(Life(self.recorded_at, self.rank, alive=True))
+        known = self.delta.writes if side == OUTPUT else self.delta.touches
+        known.setdefault(key, []).append(Life(self.recorded_at, self.rank, alive=True))
 
     def _dropped(self, key: int, dataset: DatasetDelta, renamed_to: int | None) -> None:
         if later(dataset.drop, self.rank):
@@ -276,6 +283,7 @@ class _Fold:
             return
         if facet.get("_deleted"):
             dataset.symlinks_removed = max(dataset.symlinks_removed or self.time, self.time)
+            dataset.removals.append((self.recorded_at, self.time))
             return
         identifiers = facet.get("identifiers")
         for item in identifiers if isinstance(identifiers, list) else ():
@@ -286,8 +294,10 @@ class _Fold:
             link = ids.content_id("symlink", [key, *named, kind])
             found = self.delta.symlinks.get(link)
             if found is None:
-                self.delta.symlinks[link] = SymlinkDelta(key, *named, kind, self.recorded_at, self.time)
+                words = [(self.recorded_at, self.time)]
+                self.delta.symlinks[link] = SymlinkDelta(key, *named, kind, self.recorded_at, self.time, words)
             else:
+                found.words.append((self.recorded_at, self.time))
                 found.known_from = min(found.known_from, self.recorded_at)
                 found.last_time = max(found.last_time, self.time)
 
@@ -311,18 +321,23 @@ class _Fold:
         claims = self.delta.claims.setdefault((self.job_id, target, source), [])
         claims.append(Claim(self.recorded_at, self.rank, edge_set))
 
-    def _declared(self, declared: explicit.Declared) -> None:
+    def _declared(self, declared: explicit.Declared, inputs: list[int], outputs: list[int]) -> None:
         """The ``lineage`` facet of a job: its entries are the edges, nothing is multiplied out of inputs and outputs."""
+        inputs, outputs = list(inputs), list(outputs)
         for (namespace, name), edges in declared.datasets.items():
             target = ids.dataset_id(namespace, name)
             self._dataset_named(target, namespace, name).seen = True
-            self._edge(target, OUTPUT, explicit=True)
+            outputs.append(target)
             self._claim(target, JOB_LINEAGE, edges, (namespace, name))
+        others: dict[int, tuple[list[int], list[int]]] = {self.job_id: (inputs, outputs)}
         for job, dataset, direction in declared.job_edges:
             key = ids.dataset_id(*dataset)
             self._dataset_named(key, *dataset).seen = True
             self._job_named(*job)
-            self._edge(key, direction, explicit=direction == OUTPUT, job_id=ids.job_id(*job))
+            sides = others.setdefault(ids.job_id(*job), ([], []))
+            sides[0 if direction == INPUT else 1].append(key)
+        for job_id, (reads, writes) in others.items():
+            self._said(job_id, reads, writes, writes)
 
     # --- facets
 

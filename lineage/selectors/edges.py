@@ -53,27 +53,27 @@ def step(datasets: Collection[int], jobs: Collection[int], *, downstream: bool, 
     """Edges of nodes of datasets and of jobs, at most ``rows`` of each sort."""
     sides = (INPUT, OUTPUT) if downstream else (OUTPUT, INPUT)
     ends = ("source", "target") if downstream else ("target", "source")
-    visible = view.edges("e", "d")
+    visible = view.edges("e")
     sql = f"""
     WITH near AS MATERIALIZED (
         SELECT f.* FROM unnest(%(datasets)s::bigint[]) AS n (id) CROSS JOIN LATERAL (
-            SELECT e.node_id, e.job_id, e.explicit FROM lineage_edge e JOIN lineage_dataset d ON d.id = e.dataset_id
+            SELECT e.node_id, e.job_id, e.explicit FROM lineage_edge e
             WHERE e.node_id = n.id AND e.direction = %(near)s AND {visible} ORDER BY e.job_id LIMIT %(rows)s
         ) f LIMIT %(rows)s
     ), crossed AS MATERIALIZED (
         SELECT job_id FROM near UNION SELECT unnest(%(jobs)s::bigint[])
     ), far AS MATERIALIZED (
         SELECT f.* FROM crossed c CROSS JOIN LATERAL (
-            SELECT e.job_id, e.node_id, e.explicit FROM lineage_edge e JOIN lineage_dataset d ON d.id = e.dataset_id
+            SELECT e.job_id, e.node_id, e.explicit FROM lineage_edge e
             WHERE e.job_id = c.job_id AND e.direction = %(far)s AND {visible} ORDER BY e.dataset_id LIMIT %(rows)s
         ) f LIMIT %(rows)s
     ), stated AS MATERIALIZED (
         SELECT f.* FROM unnest(%(datasets)s::bigint[]) AS n (id) CROSS JOIN LATERAL (
-            SELECT h.node_id AS origin, c.job_id, t.node_id FROM lineage_dataset h
-            JOIN lineage_fieldedge e ON e.{ends[0]}_dataset_id = h.id AND e.source_field_id = 0 AND e.target_field_id = 0
+            SELECT h.node_id AS origin, c.job_id, t.node_id FROM lineage_place h
+            JOIN lineage_fieldedge e ON e.{ends[0]}_dataset_id = h.dataset_id AND e.source_field_id = 0 AND e.target_field_id = 0
             JOIN lineage_edgeclaim c ON c.edge_set_id = e.edge_set_id
-            JOIN lineage_dataset t ON t.id = e.{ends[1]}_dataset_id
-            WHERE h.node_id = n.id AND {view.claims("c")} AND {view.datasets("h", "c")} AND {view.datasets("t", "c")}
+            JOIN lineage_place t ON t.dataset_id = e.{ends[1]}_dataset_id
+            WHERE h.node_id = n.id AND {view.claims("c")} AND {view.places("h", "c")} AND {view.places("t", "c")}
             LIMIT %(rows)s
         ) f LIMIT %(rows)s
     )
@@ -106,7 +106,7 @@ def column_step(columns: Collection[Column], *, upstream: bool, view: View, rows
     Upstream, the columns that decide which rows the whole dataset has belong to each of its columns.
     """
     near = "target" if upstream else "source"
-    ruled = f"{view.claims('c')} AND {view.datasets('s', 'c')} AND {view.datasets('t', 'c')}"
+    ruled = f"{view.claims('c')} AND {view.places('s', 'c')} AND {view.places('t', 'c')}"
     edge = (
         "SELECT e.edge_set_id, e.source_dataset_id, e.source_field_id, e.target_dataset_id, e.target_field_id, e.direct,"
         " e.masking, e.transformations FROM lineage_fieldedge e WHERE e.source_field_id <> 0"
@@ -121,15 +121,17 @@ def column_step(columns: Collection[Column], *, upstream: bool, view: View, rows
     ]
     sql = f"""
     WITH wanted AS (SELECT * FROM unnest(%(nodes)s::bigint[], %(names)s::text[]) AS w (node, name)),
-    datasets AS MATERIALIZED (SELECT DISTINCT d.id FROM wanted w JOIN lineage_dataset d ON d.node_id = w.node),
+    datasets AS MATERIALIZED (
+        SELECT DISTINCT p.dataset_id AS id FROM wanted w JOIN lineage_place p ON p.node_id = w.node WHERE {view.places("p")}
+    ),
     fields AS MATERIALIZED (
-        SELECT f.id FROM wanted w JOIN lineage_dataset d ON d.node_id = w.node
-        JOIN lineage_field f ON f.dataset_id = d.id AND f.name = w.name WHERE w.name <> ''
+        SELECT DISTINCT f.id FROM wanted w JOIN lineage_place p ON p.node_id = w.node
+        JOIN lineage_field f ON f.dataset_id = p.dataset_id AND f.name = w.name WHERE w.name <> '' AND {view.places("p")}
     ), found AS MATERIALIZED ({" UNION ALL ".join(parts)})
     SELECT s.node_id, coalesce(sf.name, ''), t.node_id, coalesce(tf.name, ''), c.job_id, e.direct, e.masking, e.transformations,
         (SELECT count(*) FROM found)
     FROM found e JOIN lineage_edgeclaim c ON c.edge_set_id = e.edge_set_id
-    JOIN lineage_dataset s ON s.id = e.source_dataset_id JOIN lineage_dataset t ON t.id = e.target_dataset_id
+    JOIN lineage_place s ON s.dataset_id = e.source_dataset_id JOIN lineage_place t ON t.dataset_id = e.target_dataset_id
     LEFT JOIN lineage_field sf ON sf.id = e.source_field_id LEFT JOIN lineage_field tf ON tf.id = e.target_field_id
     WHERE {ruled}
     """  # noqa: S608

@@ -13,8 +13,8 @@ __all__ = ["View"]
 class View:
     """The graph as known at ``as_of`` (recorded at or before); None is now.
 
-    A dropped dataset hides its edges; when it comes back, those last stated before its end stay hidden. Names are merged by
-    the symlinks known now. Conditions are SQL that takes ``values`` as named parameters; ``parameter`` is the moment's name.
+    Edges, claims and places are intervals of knowledge, so each moment's graph is that of the events recorded by then.
+    Conditions are SQL that takes ``values`` as named parameters; ``parameter`` is the moment's name.
     """
 
     as_of: datetime | None = None
@@ -24,44 +24,40 @@ class View:
     def values(self) -> dict[str, Any]:
         return {} if self.as_of is None else {self.parameter: self.as_of}
 
-    @property
-    def _moment(self) -> str:
-        return f"%({self.parameter})s"
-
-    def edges(self, edge: str, dataset: str) -> str:
-        """Condition on a row of ``lineage_edge`` joined to its dataset."""
+    def _known(self, row: str) -> str:
         if self.as_of is None:
-            return self._alive_now(dataset, f"{edge}.last_time > {dataset}.drop_time")
-        ended = (
-            f"(SELECT max(l.event_time) FROM lineage_life l"  # noqa: S608
-            f" WHERE l.dataset_id = {dataset}.id AND l.known_from <= {self._moment} AND NOT l.alive)"
-        )
-        return f"({edge}.known_from <= {self._moment} AND {self.alive(dataset)} AND coalesce({edge}.last_time > {ended}, true))"
+            return f"{row}.known_to IS NULL"
+        moment = f"%({self.parameter})s"
+        return f"({row}.known_from <= {moment} AND ({row}.known_to IS NULL OR {row}.known_to > {moment}))"
+
+    def edges(self, edge: str) -> str:
+        """Condition on a row of ``lineage_edge``: it holds."""
+        return self._known(edge)
 
     def claims(self, claim: str) -> str:
-        """Condition on a row of ``lineage_edgeclaim``: it rules."""
-        if self.as_of is None:
-            return f"{claim}.known_to IS NULL"
-        return f"({claim}.known_from <= {self._moment} AND ({claim}.known_to IS NULL OR {claim}.known_to > {self._moment}))"
+        """Condition on a row of ``lineage_edgeclaim``: it rules, and its job still names the dataset it is about.
 
-    def datasets(self, dataset: str, claim: str) -> str:
-        """Condition on a dataset at the end of an explicit edge: it is there, and the edge was stated after its last end."""
-        if self.as_of is None:
-            return self._alive_now(dataset, f"{claim}.event_time > {dataset}.drop_time")
-        return self.alive(dataset)
-
-    def alive(self, dataset: str) -> str:
-        """Condition on a dataset: it has not ended."""
-        if self.as_of is None:
-            return self._alive_now(dataset, "true")
+        Edges that a ``lineage`` facet states stand only while the job's output is one whose sources such a facet states.
+        """
         return (
-            f"coalesce((SELECT l.alive FROM lineage_life l WHERE l.dataset_id = {dataset}.id AND l.known_from <= {self._moment}"  # noqa: S608
-            f" ORDER BY l.known_from DESC LIMIT 1), true)"
+            f"({self._known(claim)} AND ({claim}.job_id = 0 OR EXISTS (SELECT FROM lineage_edge held"  # noqa: S608
+            f" WHERE held.job_id = {claim}.job_id AND held.dataset_id = {claim}.dataset_id AND {self._known('held')}"
+            f" AND ({claim}.source = 1 OR held.direction = 1 OR held.explicit))))"
         )
 
-    @staticmethod
-    def _alive_now(dataset: str, stated_later: str) -> str:
+    def places(self, place: str, claim: str = "") -> str:
+        """Condition on a row of ``lineage_place``: it holds, and (with a claim) it is where the claim's names lead."""
+        if not claim:
+            return self._known(place)
+        said = f"({claim}.event_time, {claim}.identity)"
         return (
-            f"({dataset}.drop_time IS NULL OR (({dataset}.write_time, {dataset}.write_identity)"
-            f" > ({dataset}.drop_time, {dataset}.drop_identity) AND {stated_later}))"
+            f"({self._known(place)} AND ({place}.after_time IS NULL OR {said} > ({place}.after_time, {place}.after_identity))"
+            f" AND ({place}.until_time IS NULL OR {said} <= ({place}.until_time, {place}.until_identity)))"
+        )
+
+    def alive(self, dataset: str) -> str:
+        """Condition on a row of ``lineage_dataset``: its name stands for something (again, if it ever ended)."""
+        return (
+            f"EXISTS (SELECT FROM lineage_place stands WHERE stands.dataset_id = {dataset}.id"  # noqa: S608
+            f" AND stands.until_time IS NULL AND {self._known('stands')})"
         )

@@ -29,6 +29,7 @@ def io_sets_write(cursor: Cursor, delta: Delta) -> None:
         "job_id": ("bigint", [row.job_id for row in rows]),
         "inputs": ("text", ["{" + ",".join(map(str, row.inputs)) + "}" for row in rows]),
         "outputs": ("text", ["{" + ",".join(map(str, row.outputs)) + "}" for row in rows]),
+        "explicit": ("text", ["{" + ",".join(map(str, row.explicit)) + "}" for row in rows]),
         "known_from": ("timestamptz", [row.known_from for row in rows]),
     }
     upsert(
@@ -38,29 +39,11 @@ def io_sets_write(cursor: Cursor, delta: Delta) -> None:
         key="id",
         update="known_from = excluded.known_from",
         where=EARLIER,
-        casts={"inputs": "bigint[]", "outputs": "bigint[]"},
+        casts={"inputs": "bigint[]", "outputs": "bigint[]", "explicit": "bigint[]"},
     )
-
-
-def edges_write(cursor: Cursor, delta: Delta) -> None:
-    items = sorted(delta.edges.items())
-    columns: Columns = {
-        "job_id": ("bigint", [key[0] for key, _ in items]),
-        "dataset_id": ("bigint", [key[1] for key, _ in items]),
-        "direction": ("smallint", [key[2] for key, _ in items]),
-        "explicit": ("boolean", [row.explicit for _, row in items]),
-        "known_from": ("timestamptz", [row.known_from for _, row in items]),
-        "last_time": ("timestamptz", [row.last_time for _, row in items]),
-    }
-    upsert(
-        cursor,
-        "lineage_edge",
-        columns,
-        key="job_id, dataset_id, direction",
-        update="explicit = t.explicit OR excluded.explicit, known_from = least(t.known_from, excluded.known_from),"
-        " last_time = greatest(t.last_time, excluded.last_time)",
-        joined=("node_id", "JOIN lineage_dataset d ON d.id = i.dataset_id"),
-    )
+    pairs = sorted({(key, row.job_id) for row in rows for side in (row.inputs, row.outputs) for key in side})
+    columns = {"dataset_id": ("bigint", [key for key, _ in pairs]), "job_id": ("bigint", [job for _, job in pairs])}
+    upsert(cursor, "lineage_mention", columns, key="dataset_id, job_id", update="")
 
 
 def edge_sets_write(cursor: Cursor, delta: Delta) -> None:
@@ -93,33 +76,42 @@ def edge_sets_write(cursor: Cursor, delta: Delta) -> None:
 
 
 def claims_write(cursor: Cursor, delta: Delta) -> None:
-    """Bring the histories of the touched registers up to date: read them, add the new claims, write what differs."""
+    """Bring the histories of the touched registers up to date, from the first moment on at which a new claim is known."""
     if not delta.claims:
         return
     keys = sorted(delta.claims)
+    since = [min(claim.known_from for claim in delta.claims[key]) for key in keys]
     cursor.execute(
-        "SELECT c.job_id, c.dataset_id, c.source, c.known_from, c.event_time, c.identity, c.edge_set_id"
-        " FROM lineage_edgeclaim c JOIN unnest(%b::bigint[], %b::bigint[], %b::smallint[]) AS k(job_id, dataset_id, source)"
-        " USING (job_id, dataset_id, source)",
-        [[key[0] for key in keys], [key[1] for key in keys], [key[2] for key in keys]],
+        "SELECT c.job_id, c.dataset_id, c.source, c.known_from, c.known_to, c.event_time, c.identity, c.edge_set_id"
+        " FROM unnest(%b::bigint[], %b::bigint[], %b::smallint[], %b::timestamptz[]) AS k(job_id, dataset_id, source, since)"
+        # Older ones than the one that ruled just before the moment cannot change.
+        " CROSS JOIN LATERAL (SELECT max(p.known_from) AS known_from FROM lineage_edgeclaim p WHERE p.job_id = k.job_id"
+        " AND p.dataset_id = k.dataset_id AND p.source = k.source AND p.known_from < k.since) p"
+        " JOIN lineage_edgeclaim c ON c.job_id = k.job_id AND c.dataset_id = k.dataset_id AND c.source = k.source"
+        " AND c.known_from >= coalesce(p.known_from, k.since)",
+        [[key[0] for key in keys], [key[1] for key in keys], [key[2] for key in keys], since],
     )
-    present: dict[Any, list[Claim]] = {}
-    for job_id, dataset_id, source, known_from, event_time, identity, edge_set in cursor.fetchall():
-        present.setdefault((job_id, dataset_id, source), []).append(Claim(known_from, (event_time, identity), edge_set))
+    present: dict[Any, list[tuple[Claim, Any]]] = {}
+    for job_id, dataset_id, source, known_from, known_to, event_time, identity, edge_set in cursor.fetchall():
+        claim = Claim(known_from, (event_time, identity), edge_set)
+        present.setdefault((job_id, dataset_id, source), []).append((claim, known_to))
     gone: list[tuple[Any, ...]] = []
     rows: list[tuple[Any, ...]] = []
     for key in keys:
-        old = sorted(present.get(key, ()), key=lambda claim: claim.known_from)
-        new = staircase([*old, *delta.claims[key]])
-        if new == old:
-            continue
+        old = present.get(key, [])
+        new = staircase([*(claim for claim, _ in old), *delta.claims[key]])
+        timed = list(zip(new, [*(claim.known_from for claim in new[1:]), None], strict=True))
         starts = {claim.known_from for claim in new}
-        gone += [(*key, claim.known_from) for claim in old if claim.known_from not in starts]
-        ends = [claim.known_from for claim in new[1:]] + [None]
+        gone += [(*key, claim.known_from) for claim, _ in old if claim.known_from not in starts]
         rows += [
             (*key, claim.known_from, end, claim.rank[0], claim.rank[1], claim.edge_set)
-            for claim, end in zip(new, ends, strict=True)
+            for claim, end in timed
+            if (claim, end) not in old
         ]
+    _claims_store(cursor, gone, rows)
+
+
+def _claims_store(cursor: Cursor, gone: list[tuple[Any, ...]], rows: list[tuple[Any, ...]]) -> None:
     if gone:
         cursor.execute(
             "DELETE FROM lineage_edgeclaim c USING unnest(%b::bigint[], %b::bigint[], %b::smallint[], %b::timestamptz[])"
@@ -136,6 +128,4 @@ def claims_write(cursor: Cursor, delta: Delta) -> None:
         columns,
         key="job_id, dataset_id, source, known_from",
         update=", ".join(f"{name} = excluded.{name}" for name in names[4:]),
-        where="(t.known_to, t.event_time, t.identity, t.edge_set_id) IS DISTINCT FROM"
-        " (excluded.known_to, excluded.event_time, excluded.identity, excluded.edge_set_id)",
     )

@@ -11,7 +11,7 @@ from typing import Any
 from lineage.domain.delta import Delta, FacetDelta, Rank
 from lineage.domain.ids import dataset_id
 from lineage.errors import IdentifierCollision
-from lineage.services import edges, lives, merging
+from lineage.services import edges, lives, places, statements
 from lineage.services.upsert import Columns, Cursor, last_writer, newer, upsert
 
 __all__ = ["write"]
@@ -25,7 +25,6 @@ _FACET_NEWER = newer(["event_time", "identity"])
 def write(cursor: Cursor, delta: Delta) -> set[int]:
     """Fold the delta into the tables; returns the ids of datasets that are new or whose schema changed."""
     _namespaces(cursor, delta)
-    lives.lives_write(cursor, delta)  # before the datasets, whose last write it reads
     fresh = _datasets(cursor, delta)
     _jobs(cursor, delta)
     changed = _facets(cursor, delta)
@@ -33,13 +32,17 @@ def write(cursor: Cursor, delta: Delta) -> set[int]:
     _fields(cursor, delta)
     edges.io_sets_write(cursor, delta)
     _runs(cursor, delta)
-    edges.edges_write(cursor, delta)
+    linked = places.words_write(cursor, delta)  # before the symlinks, whose last statement it reads
+    _symlinks(cursor, delta)
+    ended = lives.lives_write(cursor, delta)
+    changed_at = {key: min(at) for key in linked | ended if (at := [m[key] for m in (linked, ended) if key in m])}
+    since = min((item.known_from for item in (*delta.datasets.values(), *delta.jobs.values())), default=None)
+    if since is not None:
+        led, moved = places.places_write(cursor, delta, changed=changed_at, since=since)
+        statements.statements_write(cursor, delta, places=led, moved=moved, since=since)
     edges.edge_sets_write(cursor, delta)
     edges.claims_write(cursor, delta)
     _versions(cursor, delta)
-    linked = _symlinks(cursor, delta)
-    removed = {key for key, item in delta.datasets.items() if item.symlinks_removed}
-    merging.nodes_merge(cursor, fresh=fresh, linked=linked | removed)
     return changed | {key for key in fresh if delta.datasets[key].seen}
 
 
@@ -290,7 +293,7 @@ def _versions(cursor: Cursor, delta: Delta) -> None:
     )
 
 
-def _symlinks(cursor: Cursor, delta: Delta) -> set[int]:
+def _symlinks(cursor: Cursor, delta: Delta) -> None:
     items = sorted(delta.symlinks.items())
     rows = [row for _, row in items]
     columns: Columns = {
@@ -303,12 +306,10 @@ def _symlinks(cursor: Cursor, delta: Delta) -> set[int]:
         "known_from": ("timestamptz", [row.known_from for row in rows]),
         "last_time": ("timestamptz", [row.last_time for row in rows]),
     }
-    written = upsert(
+    upsert(
         cursor,
         "lineage_symlink",
         columns,
         key="id",
         update="known_from = least(t.known_from, excluded.known_from), last_time = greatest(t.last_time, excluded.last_time)",
-        returning="t.dataset_id, xmax = 0",
     )
-    return {row[0] for row in written if row[1]}
