@@ -149,6 +149,7 @@ class _Planner:
         self.value = value
         self.nodes: dict[NodeKey, Node] = {}
         self.queue: list[NodeKey] = []
+        self.current = contracts_current()
         self.contracts: dict[tuple[str, str], Contract] = {}
         self.timed: dict[str, bool] = {}  # SQL by hash: whether it asks for the moment of the run
 
@@ -201,7 +202,7 @@ class _Planner:
         node.parts = self._parts(node)
         for part in node.parts:
             for one in part.contract.inputs:
-                upstream = contracts_current().get(one.dataset)
+                upstream = self.current.get(one.dataset)
                 values = None if part.partitions is None else scope.read_values(one, part.partitions)
                 if upstream is not None and upstream.partition is None:
                     values = None

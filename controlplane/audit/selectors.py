@@ -135,7 +135,8 @@ def checkpoint_newest() -> bytes | None:
 def first_seq(*, targets: Iterable[str], until: int) -> int | None:
     """Number of the first sealed entry about one of these, up to a number."""
     found = AuditEntry.objects.filter(target__in=list(targets), seq__lte=until)
-    return found.aggregate(first=Min("seq"))["first"]
+    first: int | None = found.aggregate(first=Min("seq"))["first"]
+    return first
 
 
 def links(*, first: int, last: int) -> Iterator[dict[str, object]]:

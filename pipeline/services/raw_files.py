@@ -82,7 +82,9 @@ def files_check(files: Iterable[BronzeFile], *, progress: Callable[[int], None] 
     """Compare every file with its manifest. Raises NotReproducible naming each one that is gone or changed without a record."""
     listed = list(files)
     known = removals_of([file.logical_id for file in listed])
-    faults, used, size = [], [], 0
+    faults: list[dict[str, Any]] = []
+    used: list[Removal] = []
+    size = 0
     for number, file in enumerate(listed, start=1):
         found = sha256_stored(file)
         removals = known.get(file.logical_id, [])

@@ -31,7 +31,7 @@ AT = OpenApiParameter("at", OpenApiTypes.DATETIME, description="the figure as it
 
 
 class ReproductionRequestSerializer(serializers.Serializer[Any]):
-    source = serializers.ChoiceField(
+    source = serializers.ChoiceField(  # type: ignore[assignment]  # a field of the document, not DRF's own of that name
         choices=Reproduction.Source.choices,
         default="bronze",
         help_text="bronze: raw files; delta: the lake's table versions, as long as they last",
@@ -48,7 +48,7 @@ class ReproductionSerializer(serializers.Serializer[Any]):
     kpi = serializers.CharField()
     business_date = serializers.DateField()
     value_id = serializers.IntegerField(help_text="row of the published figure")
-    source = serializers.ChoiceField(choices=Reproduction.Source.choices)
+    source = serializers.ChoiceField(choices=Reproduction.Source.choices)  # type: ignore[assignment]
     state = serializers.ChoiceField(choices=Reproduction.State.choices)
     outcome = serializers.ChoiceField(choices=Reproduction.Outcome.choices, allow_null=True, help_text="null until it is done")
     progress = serializers.DictField(help_text="{done, total, now, files_checked, files_total}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import json
 import sys
 import time
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
@@ -133,6 +134,10 @@ class Command(BaseCommand):
             data = options["file"].read_bytes()
         except (OSError, BadBundle) as fault:
             raise CommandError(str(fault)) from None
+        if anchor is None and options["against_installation"]:
+            from controlplane.keys.services import trust_anchor
+
+            anchor = anchor_read(json.dumps(trust_anchor()))
         report, contents = verify(data, anchor=anchor)
         if contents is not None and options["against_installation"]:
             from controlplane.evidence.services.installation import compare
