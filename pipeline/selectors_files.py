@@ -140,7 +140,7 @@ def add(
             for partition in hop.partitions or ():
                 newest[partition] = max(newest.get(partition, 0), hop.step.pk)
         wanted += [(dataset, partition, step) for partition, step in sorted(newest.items())]
-    columns = {
+    columns: dict[str, Any] = {
         "datasets": [one[0] for one in wanted],
         "partitions": [one[1] for one in wanted],
         "steps": [one[2] for one in wanted],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from django.db import connection
 
@@ -147,7 +148,7 @@ def _writers(reads: Sequence[_Read]) -> dict[int, int]:
     with connection.cursor() as cursor:
         rows: list[tuple[int, int]] = []
         if single:
-            columns = [[place for place, _ in single], *_columns([read for _, read in single], partitions=True)]
+            columns: list[Any] = [[place for place, _ in single], *_columns([read for _, read in single], partitions=True)]
             cursor.execute(_PARTITION_SQL, columns)
             rows += cursor.fetchall()
         if whole:
@@ -157,8 +158,8 @@ def _writers(reads: Sequence[_Read]) -> dict[int, int]:
     return dict(rows)
 
 
-def _columns(reads: Sequence[_Read], *, partitions: bool) -> list[list[object]]:
-    found: list[list[object]] = [[read.dataset for read in reads]]
+def _columns(reads: Sequence[_Read], *, partitions: bool) -> list[Any]:
+    found: list[Any] = [[read.dataset for read in reads]]
     if partitions:
         found.append([read.partition for read in reads])
     return [*found, [read.version for read in reads], [read.reader.step.pk for read in reads]]

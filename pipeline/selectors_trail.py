@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -346,8 +345,15 @@ def _file_text(path: str, _stamp: int) -> str:
     return (ROOT / path).read_text()
 
 
-def counts_words(counts: Counter[str]) -> str:
-    return ", ".join(f"{count} {name}" for name, count in counts.most_common())
+def sql_text(sha256: str) -> str | None:
+    """SQL that a step ran; None when none is known to have."""
+    return SqlText.objects.filter(pk=sha256).values_list("text", flat=True).first()
+
+
+def sql_datasets(sha256: str) -> list[str]:
+    """Datasets that this SQL makes today."""
+    today = ((one.dataset, _today(one)[1]) for one in contracts_current().values())
+    return [dataset for dataset, text in today if hashlib.sha256(text.encode()).hexdigest() == sha256]
 
 
 __all__ = [
@@ -356,7 +362,6 @@ __all__ = [
     "Trail",
     "TrailDataset",
     "TrailStep",
-    "counts_words",
     "kpi_contract",
     "kpi_contracts",
     "kpi_day_latest",
@@ -364,6 +369,8 @@ __all__ = [
     "kpi_value",
     "kpi_values",
     "span_words",
+    "sql_datasets",
+    "sql_text",
     "trail",
     "trail_of",
 ]

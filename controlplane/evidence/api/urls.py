@@ -2,9 +2,10 @@
 
 from django.urls import path
 
-from controlplane.evidence.api import reproductions
+from controlplane.evidence.api import provenance, reproductions
 
 urlpatterns = [
+    path("v1/evidence/kpis/<slug:key>/<str:day>", provenance.ProvenanceView.as_view(), name="api_provenance"),
     path(
         "v1/evidence/kpis/<slug:kpi>/<str:day>/reproductions",
         reproductions.ReproductionsView.as_view(),
