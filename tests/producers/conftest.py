@@ -105,7 +105,7 @@ def environment(name: str, **variables: str) -> Environment:
 def touchstone() -> Iterator[Touchstone]:
     """Web, relay, worker and beat on PostgreSQL and Redis of their own, as ``make up`` starts them."""
     for installation in installation_in(Path(os.environ["TOUCHSTONE_HOME"]) / "producers"):
-        installation.up()
+        installation.up(patience_s=300)
         key = installation.manage("apikey", "create", "reader", "--role", "auditor", "--namespace", "*").strip()
         with httpx.Client(base_url=installation.url, headers={"Authorization": f"Bearer {key}"}, timeout=30) as reader:
             yield Touchstone(installation, reader)
