@@ -264,6 +264,14 @@ class Facet(models.Model):
     digest = models.CharField(max_length=32)
     body = models.JSONField()
 
+    class Meta:
+        indexes = [
+            # Lists are filtered by these; the others are read by their subject.
+            models.Index(
+                fields=["name", "subject_kind"], condition=models.Q(name__in=["ownership", "tags"]), name="lineage_facet_named"
+            ),
+        ]
+
 
 class RunFacet(models.Model):
     """The latest input or output facet of a dataset in a run (statistics, quality results). ``direction``: 1 in, 2 out."""
@@ -527,6 +535,51 @@ class Retention(models.Model):
 
     def __str__(self) -> str:
         return f"events before {self.cut:%Y-%m-%d}"
+
+
+class ForwardTarget(models.Model):
+    """How far another OpenLineage server has been sent our events: everything recorded up to ``position`` went there.
+
+    ``claimed_until`` keeps two senders apart; ``attempts`` and ``due_at`` hold the back-off while it cannot take the next one.
+    """
+
+    name = models.CharField(max_length=63, primary_key=True)
+    url = models.CharField(max_length=1000)
+    started_at = models.DateTimeField()
+    position = models.DateTimeField()
+    position_id = models.BigIntegerField(default=0)
+    sent = models.BigIntegerField(default=0)
+    refused = models.BigIntegerField(default=0)
+    attempts = models.IntegerField(default=0)
+    due_at = models.DateTimeField()
+    claimed_until = models.DateTimeField(null=True)
+    claim = models.UUIDField(null=True)
+    last_sent_at = models.DateTimeField(null=True)
+    last_error = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ForwardRefusal(models.Model):
+    """An event that another server would not take: a dead letter, until somebody sends it again."""
+
+    target = models.ForeignKey(ForwardTarget, on_delete=models.CASCADE, related_name="refusals")
+    event_id = models.BigIntegerField()
+    recorded_at = models.DateTimeField()
+    refused_at = models.DateTimeField()
+    status = models.IntegerField()
+    reason = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [models.UniqueConstraint(fields=["target", "event_id"], name="lineage_forward_refusal_once")]
+
+    def __str__(self) -> str:
+        return f"{self.target_id} {self.event_id}"
 
 
 PROJECTED: tuple[type[models.Model], ...] = (

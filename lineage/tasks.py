@@ -11,7 +11,7 @@ from django.core.cache import cache as shared_cache
 
 from lineage import services
 
-__all__ = ["QUEUE", "WAKE_HOLD_S", "WAKE_KEY", "project"]
+__all__ = ["QUEUE", "WAKE_HOLD_S", "WAKE_KEY", "forward", "project"]
 
 WAKE_KEY = "lineage:projector"
 # How long a projector may be silent, in the queue or at a batch, before the relay sends another.
@@ -40,6 +40,19 @@ def project() -> int:
     finally:
         shared_cache.delete(WAKE_KEY)
     return total
+
+
+@shared_task(name="lineage.tasks.forward")
+def forward(target: str) -> int:
+    """Send events that wait for another server, for some seconds; returns how many it took.
+
+    In the default queue: a server that does not answer must not hold up the projector. Idempotent: a target is claimed, and
+    what was sent twice is the same event.
+    """
+    try:
+        return services.forward(name=target).sent
+    finally:
+        shared_cache.delete(f"lineage:forward:{target}")
 
 
 @cache

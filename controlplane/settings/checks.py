@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
-from controlplane.settings.env import Env, EnvFault
+from controlplane.settings.env import Env, EnvFault, lineage_targets
 
 TAG = "touchstone"
 REACH_TIMEOUT_S = 2.0
@@ -104,6 +104,30 @@ def address_faults(env: Env) -> list[CheckMessage]:
     ]
 
 
+def target_faults(env: Env) -> list[CheckMessage]:
+    """E007: servers for lineage events that cannot be read. W006: this installation among them."""
+    try:
+        targets = lineage_targets(env)
+    except ValueError as error:
+        return [
+            Error(
+                f"TOUCHSTONE_LINEAGE_TARGETS cannot be read: {error}. Nothing is forwarded.",
+                hint="For example: TOUCHSTONE_LINEAGE_TARGETS=marquez=http://marquez:5000,other=https://lineage.example.org",
+                id="touchstone.E007",
+            )
+        ]
+    own = urlsplit(env.base_url or f"http://localhost:{env.port}").netloc
+    return [
+        Warning(
+            f"The lineage target {target.name} is this installation itself: every event would come back once.",
+            hint="Name another server, or unset it.",
+            id="touchstone.W006",
+        )
+        for target in targets
+        if urlsplit(target.endpoint).netloc == own
+    ]
+
+
 def time_zone_faults(name: str) -> list[CheckMessage]:
     """E006: a business time zone that does not exist."""
     try:
@@ -175,6 +199,7 @@ def check_environment(**_kwargs: Any) -> list[CheckMessage]:
         *home_faults(Path(settings.HOME), env.home),
         *engine_faults(env),
         *address_faults(env),
+        *target_faults(env),
         *time_zone_faults(env.time_zone),
         *production_faults(env),
     ]

@@ -7,10 +7,12 @@ reported by a system check (``controlplane.settings.checks``), so that ``manage.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -58,8 +60,49 @@ class Env(BaseSettings):
     otlp_endpoint: str | None = Field(None, validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT", description="OTLP collector")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least level that is logged")
     openlineage_url: str | None = Field(
-        None, validation_alias="OPENLINEAGE_URL", description="another OpenLineage server that also gets our events"
+        None, validation_alias="OPENLINEAGE_URL", description="another OpenLineage server that gets every accepted event too"
     )
+    lineage_targets: str | None = Field(
+        None, description="more such servers: name=url, separated by commas; keys in TOUCHSTONE_LINEAGE_KEY_<NAME>"
+    )
+
+
+@dataclass(frozen=True)
+class LineageTarget:
+    """Another OpenLineage server. ``endpoint`` is where events are POSTed."""
+
+    name: str
+    endpoint: str
+    key: str | None = None
+
+
+ENDPOINT = "/api/v1/lineage"
+
+
+def lineage_targets(env: Env, environ: Mapping[str, str] | None = None) -> list[LineageTarget]:
+    """The servers that accepted events are forwarded to. Raises ValueError with the part that cannot be read."""
+    source = os.environ if environ is None else environ
+    named: list[tuple[str, str, str]] = []
+    if env.openlineage_url:
+        named.append(("default", env.openlineage_url, "OPENLINEAGE_API_KEY"))
+    for part in (env.lineage_targets or "").split(","):
+        name, equals, url = (piece.strip() for piece in part.partition("="))
+        if not part.strip():
+            continue
+        if not equals or not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", name):
+            raise ValueError("a target is name=url, and its name is of small letters, digits and dashes")
+        named.append((name, url, f"TOUCHSTONE_LINEAGE_KEY_{name.upper().replace('-', '_')}"))
+    if len({name for name, _, _ in named}) != len(named):
+        raise ValueError("two targets have the same name ('default' is OPENLINEAGE_URL)")
+    for name, url, _ in named:
+        if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:
+            raise ValueError(f"the address of {name!r} is not an http(s) URL")
+    return [LineageTarget(name, _endpoint(url), source.get(key) or None) for name, url, key in named]
+
+
+def _endpoint(url: str) -> str:
+    plain = url.rstrip("/")
+    return plain if plain.endswith(ENDPOINT) else plain + ENDPOINT
 
 
 @dataclass(frozen=True)

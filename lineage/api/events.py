@@ -51,6 +51,11 @@ class Events(reads.ReadView):
         return reads.listed(request, "events", [row.event for row in rows[:limit]], offset + len(rows))
 
 
+@extend_schema(exclude=True)
+class OldEvents(Events):
+    """The same where older clients of Marquez ask."""
+
+
 class Search(reads.ReadView):
     @extend_schema(
         parameters=[

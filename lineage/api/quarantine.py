@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.request import Request
@@ -134,6 +134,16 @@ class QuarantineDismiss(_Action):
         wanted = self.wanted(request, given.validated_data, key)
         closed = services.quarantine_dismiss(uuids=wanted, actor=_actor(request), reason=given.validated_data.get("reason", ""))
         return Response({"dismissed": [str(item) for item in closed]})
+
+
+@extend_schema_view(post=extend_schema(operation_id="lineage_quarantine_replays"))
+class QuarantineReplays(QuarantineReplay):
+    """Many at once."""
+
+
+@extend_schema_view(post=extend_schema(operation_id="lineage_quarantine_dismissals"))
+class QuarantineDismissals(QuarantineDismiss):
+    """Many at once."""
 
 
 def _own(request: Request) -> ApiKey | None:

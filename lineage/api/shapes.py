@@ -159,6 +159,7 @@ def job(
     all_facets: bool = False,
 ) -> Json:
     streaming = _text(facets, "jobType", "processingType") == "STREAMING"
+    newest = run(latest, job=row) if latest else None
     shown: Json = {
         "id": {"namespace": row.namespace, "name": row.name},
         "type": "STREAM" if streaming else "BATCH",
@@ -173,11 +174,11 @@ def job(
         "outputs": names(outputs),
         "location": _text(facets, "sourceCodeLocation", "url"),
         "description": _text(facets, "documentation", "description"),
-        "latestRun": run(latest, job=row) if latest else None,
-        "latestRuns": [run(item, job=row) for item in latest_runs or ([latest] if latest else [])],
+        "latestRun": newest,
+        "latestRuns": [run(item, job=row) for item in latest_runs] or ([newest] if newest else []),
         "tags": tags(facets),
         "labels": [],
-        "currentVersion": version or (_job_version(row.id, latest) if latest else None),
+        "currentVersion": version or (newest["jobVersion"]["version"] if newest else None),
     }
     if all_facets:
         shown["facets"] = dict(facets)

@@ -23,16 +23,18 @@ urlpatterns: list[URLPattern] = [
     path("api/v1/lineage/path", ways.PathView.as_view(), name="lineage_api_path"),
     path("api/v1/lineage/datasets", lists.AllDatasets.as_view(), name="lineage_api_all_datasets"),
     path("api/v1/lineage/quarantine", quarantine.QuarantineList.as_view(), name="lineage_api_quarantine"),
-    path("api/v1/lineage/quarantine/replay", quarantine.QuarantineReplay.as_view(), name="lineage_api_quarantine_replays"),
-    path("api/v1/lineage/quarantine/dismiss", quarantine.QuarantineDismiss.as_view(), name="lineage_api_quarantine_dismissals"),
+    path("api/v1/lineage/quarantine/replay", quarantine.QuarantineReplays.as_view(), name="lineage_api_quarantine_replays"),
+    path(
+        "api/v1/lineage/quarantine/dismiss", quarantine.QuarantineDismissals.as_view(), name="lineage_api_quarantine_dismissals"
+    ),
     path("api/v1/lineage/quarantine/<uuid:key>", quarantine.QuarantineItem.as_view(), name="lineage_api_quarantine_item"),
     path("api/v1/lineage/quarantine/<uuid:key>/replay", quarantine.QuarantineReplay.as_view(), name="lineage_api_replay"),
     path("api/v1/lineage/quarantine/<uuid:key>/dismiss", quarantine.QuarantineDismiss.as_view(), name="lineage_api_dismiss"),
     path("api/v1/column-lineage", graph.ColumnLineageView.as_view(), name="lineage_api_columns"),
     path("api/v1/events/lineage", events.Events.as_view(), name="lineage_api_events"),
     # Older clients of Marquez ask here.
-    path("api/v1/events", events.Events.as_view(), name="lineage_api_events_old"),
-    path("api/v1/events/<path:namespace>", events.Events.as_view(), name="lineage_api_events_of"),
+    path("api/v1/events", events.OldEvents.as_view(), name="lineage_api_events_old"),
+    path("api/v1/events/<path:namespace>", events.OldEvents.as_view(), name="lineage_api_events_of"),
     re_path(r"^api/v1/search/?$", events.Search.as_view(), name="lineage_api_search"),
     path("api/v1/stats/lineage-events", events.EventStats.as_view(), name="lineage_api_stats_events"),
     re_path(r"^api/v1/stats/(?P<asset>jobs|datasets|sources)$", events.AssetStats.as_view(), name="lineage_api_stats"),

@@ -122,7 +122,7 @@ def _lives(values: dict[str, Any], there: str) -> list[tuple[int, bool, bool]]:
 
 def _edges(values: dict[str, Any], namespace: str) -> list[tuple[int, int, int, bool, bool]]:
     there = " AND (j.namespace = %(namespace)s OR d.namespace = %(namespace)s)" if namespace else ""
-    before, after = (View(values[moment], moment).edges("e", "d") for moment in ("since", "until"))
+    before, after = (View(values[moment], moment).edges("e") for moment in ("since", "until"))
     return _rows(
         f"SELECT e.job_id, e.node_id, e.direction, bool_or({before}), bool_or({after}) FROM lineage_edge e"  # noqa: S608
         " JOIN lineage_dataset d ON d.id = e.dataset_id JOIN lineage_job j ON j.id = e.job_id"

@@ -10,13 +10,13 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Length
 
 from lineage.domain import ids
 from lineage.domain.nodes import NodeName, readings
 from lineage.errors import NodeIdInvalid, NodeUnknown
-from lineage.models import Dataset, Facet, Field, IoSet, Job, Namespace, Run, RunFacet, Symlink
+from lineage.models import Dataset, Facet, Field, IoSet, Job, Namespace, Place, Run, RunFacet, Symlink
 from lineage.selectors.visibility import View
 
 __all__ = [
@@ -63,8 +63,11 @@ class Found:
         return f"{self.kind}:{self.namespace}:{self.name}"
 
 
-def node_resolve(node_id: str, *, as_of: datetime | None = None) -> Resolved:  # noqa: ARG001  (names are joined as known now)
-    """The node of a node id. Raises NodeIdInvalid when it is none, NodeUnknown when no event ever named it."""
+def node_resolve(node_id: str, *, as_of: datetime | None = None) -> Resolved:
+    """The node of a node id. Raises NodeIdInvalid when it is none, NodeUnknown when no event ever named it.
+
+    A dataset that was renamed leads to what it became; with ``as_of``, to what it was then.
+    """
     named = readings(node_id)
     if not named:
         raise NodeIdInvalid("a node id is dataset:<namespace>:<name>, job:<namespace>:<name> or datasetField:…:<field>")
@@ -77,20 +80,30 @@ def node_resolve(node_id: str, *, as_of: datetime | None = None) -> Resolved:  #
     for name in named:
         by_dataset.setdefault(ids.dataset_id(name.namespace, name.name), []).append(name)
     for dataset in Dataset.objects.filter(id__in=by_dataset).order_by("-seen", "id"):
+        node = _node(dataset, as_of)
         for name in by_dataset[dataset.id]:
-            if name.kind == "dataset" or _has_field(dataset.node_id, name.field):
-                return Resolved(name, dataset.node_id)
+            if name.kind == "dataset" or _has_field(node, name.field):
+                return Resolved(name, node)
     # A name that only a symlink knows leads to the dataset it belongs to.
     for link in Symlink.objects.filter(alias_id__in=by_dataset).order_by("id"):
-        node = Dataset.objects.filter(id=link.dataset_id).values_list("node_id", flat=True).first()
+        named_by = Dataset.objects.filter(id=link.dataset_id).first()
+        node = _node(named_by, as_of) if named_by else None
         name = by_dataset[link.alias_id][0]
         if node is not None and (name.kind == "dataset" or _has_field(node, name.field)):
             return Resolved(name, node)
     raise NodeUnknown(f"no event names {node_id}")
 
 
+def _node(dataset: Dataset, as_of: datetime | None) -> int:
+    if as_of is None:
+        return dataset.node_id
+    places = Place.objects.filter(Q(known_to=None) | Q(known_to__gt=as_of), dataset_id=dataset.id, known_from__lte=as_of)
+    found = places.order_by(F("until_time").desc(nulls_first=True)).values_list("node_id", flat=True).first()
+    return dataset.id if found is None else found
+
+
 def _has_field(node: int, field: str) -> bool:
-    members = Dataset.objects.filter(node_id=node).values_list("id", flat=True)
+    members = Place.objects.filter(node_id=node).values_list("dataset_id", flat=True)
     return Field.objects.filter(dataset_id__in=list(members), name=field).exists()
 
 

@@ -1,5 +1,6 @@
 """What the rest of Touchstone may ask of the lineage app."""
 
+from lineage.services.forwarding import Forwarded, forward, forward_due, forward_retry, targets
 from lineage.services.ingest import Failure, Ingested, Parsed, events_ingest, json_array, json_parse, quarantine
 from lineage.services.partitions import partitions_ensure
 from lineage.services.projection import Projected, graph_rebuild, pending_measure, pending_project
@@ -16,12 +17,16 @@ from lineage.services.transport import OutboxTransport
 __all__ = [
     "REPLAY_MAX",
     "Failure",
+    "Forwarded",
     "Ingested",
     "OutboxTransport",
     "Parsed",
     "Projected",
     "Replayed",
     "events_ingest",
+    "forward",
+    "forward_due",
+    "forward_retry",
     "graph_rebuild",
     "json_array",
     "json_parse",
@@ -33,4 +38,5 @@ __all__ = [
     "quarantine_dismiss",
     "quarantine_matching",
     "quarantine_replay",
+    "targets",
 ]

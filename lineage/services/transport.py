@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.conf import settings
 from openlineage.client.serde import Serde
 from openlineage.client.transport import Config, Transport
 
 from controlplane.outbox import services as outbox
 
-__all__ = ["FORWARD_TOPIC", "TOPIC", "OutboxTransport"]
+__all__ = ["TOPIC", "OutboxTransport"]
 
 TOPIC = "openlineage"
-FORWARD_TOPIC = "openlineage.forward"
 
 
 class OutboxTransport(Transport):
@@ -23,8 +21,8 @@ class OutboxTransport(Transport):
     >>> with transaction.atomic():
     ...     client.emit(event)
 
-    Raises ``outbox.errors.NotInTransaction`` outside a transaction. When ``OPENLINEAGE_URL`` is set, a second message carries
-    the event there, so that a server that is down delays nothing here.
+    Raises ``outbox.errors.NotInTransaction`` outside a transaction. To other servers it goes as every accepted event does
+    (``services.forwarding``).
     """
 
     kind = "outbox"
@@ -36,5 +34,3 @@ class OutboxTransport(Transport):
     def emit(self, event: Any) -> None:
         payload = {"event": Serde.to_dict(event), "producer": self.producer}
         outbox.publish(topic=TOPIC, payload=payload)
-        if settings.ENV.openlineage_url:
-            outbox.publish(topic=FORWARD_TOPIC, payload=payload)

@@ -77,7 +77,7 @@ def test_the_graph_as_of_a_moment_before_the_first_event_is_the_node_alone(ask: 
 
 
 def test_columns_in_the_shape_of_marquez(ask: Any) -> None:
-    feed(run_event("load", time=200, run="r3", outputs=[dataset("deep", columnLineage=columns(n=[("raw", "email")]))]))
+    feed(run_event("deepen", time=200, run="r3", outputs=[dataset("deep", columnLineage=columns(n=[("raw", "email")]))]))
     body = ask("/api/v1/column-lineage", nodeId="datasetField:s3://lake:clean:mail")
     nodes = {node["id"]: node for node in body["graph"]}
     field = nodes["datasetField:s3://lake:clean:mail"]["data"]
