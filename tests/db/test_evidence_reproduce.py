@@ -122,12 +122,12 @@ def send(prepared: Prepared, dataset: str, content: bytes) -> None:
 
 
 def an_order_on(day: date) -> str:
+    """An order that counts on that day."""
     with lake.engine().session() as session:
-        session.register_table("t", "silver/orders")
-        session.register_table("l", "silver/order_lines")
+        session.register_table("f", "gold/fact_order")
         sql = (
-            "SELECT MIN(t.order_id) AS o FROM t JOIN l ON l.order_id = t.order_id"
-            f" WHERE t.order_date = DATE '{day}' AND t.status = 'delivered' AND l.quantity > 0"
+            "SELECT MIN(f.order_id) AS o FROM f"
+            f" WHERE f.order_date = DATE '{day}' AND f.status = 'delivered' AND f.net_revenue_amount > 1"
         )
         return str(session.fetch(sql)["o"][0].as_py())
 

@@ -25,7 +25,7 @@ from tests.e2e.test_pipeline_crash import idle, put, wait
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(420)]
 
 AUDITOR = (
     "from controlplane.accounts.services import user_create;"
@@ -37,7 +37,7 @@ AUDITOR = (
 def audited(tmp_path: Path) -> Iterator[Installation]:
     """An installation that has taken a small world in, and an auditor."""
     for made in installation_in(Path(os.environ["TOUCHSTONE_HOME"]) / "audited"):
-        prepare(made, [drop.path for drop in worlds.make(tmp_path / "drops", days=3, orders=20).drops])
+        prepare(made, [drop.path for drop in worlds.make(tmp_path / "drops", days=2, orders=12).drops])
         yield made
 
 
