@@ -10,7 +10,7 @@ JOB_WIDTH, JOB_HEIGHT = 220, 44
 ROW_HEIGHT = 22
 # Graphviz reserves room beside a box for the buttons that open and fold its sides.
 SIDE = 22
-LABEL_CHARS, JOB_CHARS, COLUMN_CHARS = 28, 27, 20
+LABEL_CHARS, JOB_CHARS, COLUMN_CHARS, NOTE_CHARS = 28, 27, 20, 33
 
 
 @dataclass(frozen=True)
@@ -125,6 +125,10 @@ def shortened(text: str, chars: int) -> str:
     return f"{text[:head]}…{text[-(chars - 1 - head) :]}"
 
 
+def _ended(text: str, chars: int) -> str:
+    return text if len(text) <= chars else f"{text[: chars - 1].rstrip()}…"
+
+
 def spoken(box: Box) -> str:
     """What a screen reader says of a node."""
     if box.say:
@@ -149,7 +153,7 @@ def box_svg(item: Placed) -> str:
     middle = top + box.head / 2
     label = escape(shortened(box.label, JOB_CHARS if box.kind == "job" else LABEL_CHARS))
     shift = 16 if box.icon else 0
-    note = escape(shortened(box.note or box.kind.capitalize(), 30 - shift // 6))
+    note = escape(_ended(box.note or box.kind.capitalize(), NOTE_CHARS))
     return (
         f'<g class="lin-item" data-n="{item.number}">'
         f'<a class="{" ".join(classes)}" href="{escape(box.href)}" data-key="{escape(box.key)}" aria-label="{words}"{current}>'

@@ -57,7 +57,7 @@ def columns_of(opened: Iterable[Key], nodes: Mapping[Key, Node], state: State) -
     found = Columns()
     if not keys:
         return found
-    names = selectors.fields_of(key for _, key in keys)
+    names = selectors.fields_of((key for _, key in keys), as_of=state.as_of)
     facets = selectors.facets("dataset", [key for _, key in keys], names=["schema"])
     start = {(key, name) for _, key in keys for name in names.get(key, ())}
     walked = selectors.column_walk(start, depth=1, upstream=True, as_of=state.as_of)

@@ -17,7 +17,7 @@ from lineage.views.addresses import dataset_url, job_url, key_of, number_of, ver
 from lineage.views.facets import told
 from lineage.views.picture import run_state
 from lineage.views.state import State, node_url
-from lineage.views.statistics import charts, checks
+from lineage.views.statistics import charts, checks, figure
 
 VERSIONS = 200
 
@@ -156,13 +156,22 @@ def _columns(row: Dataset, facets: dict[str, Any]) -> list[dict[str, Any]]:
                 "href": dataset_url(source),
                 "how": ", ".join(ways),
                 "masked": edge.masking,
+                "direct": edge.direct,
             }
         )
     names = [*fields, *(name for name in known if name not in fields), *([""] if "" in made_of else [])]
-    return [{"name": name, "field": fields.get(name), "sources": made_of.get(name, [])} for name in names]
+    return [
+        {
+            "name": name,
+            "field": fields.get(name),
+            "sources": [one for one in made_of.get(name, ()) if one["direct"]],
+            "deciding": [one for one in made_of.get(name, ()) if not one["direct"]],
+        }
+        for name in names
+    ]
 
 
-def _figures(shown: DatasetVersion, members: list[int]) -> list[tuple[str, float]]:
+def _figures(shown: DatasetVersion, members: list[int]) -> list[tuple[str, str]]:
     """What the run that made a version measured of it."""
     if shown.run_id is None:
         return []
@@ -170,7 +179,7 @@ def _figures(shown: DatasetVersion, members: list[int]) -> list[tuple[str, float
     for facet in selectors.run_facets(shown.run_id):
         if facet.dataset_id in members and facet.direction == 2:
             found |= reading.figures(facet.body)
-    return sorted(found.items())
+    return [figure(name, value) for name, value in sorted(found.items())]
 
 
 def _catalog_url(namespace: str, name: str) -> str:

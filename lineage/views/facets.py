@@ -124,15 +124,14 @@ def tree(value: Any, depth: int = 0) -> SafeString:
     if isinstance(value, str):
         cut = f"{value[:TREE_TEXT]}… ({len(value):,} characters)" if len(value) > TREE_TEXT else value
         return format_html("<span>{}</span>", cut or "“”")
-    shown = {None: "nothing", True: "yes", False: "no"}.get(value, value) if not isinstance(value, int | float) or isinstance(
-        value, bool
-    ) else value  # fmt: skip
-    return format_html("<span>{}</span>", "nothing" if shown in ({}, []) else shown)
+    if value is None or value in ({}, []):
+        return format_html("<span>{}</span>", "nothing")
+    return format_html("<span>{}</span>", {True: "yes", False: "no"}[value] if isinstance(value, bool) else value)
 
 
 def _branch(items: list[tuple[str, Any]], depth: int) -> SafeString:
     if depth >= TREE_DEPTH:
-        return format_html('<span class="ts-subtle">{} more levels, see the JSON of the event</span>', "")
+        return format_html('<span class="ts-subtle">{}</span>', "deeper levels: see the JSON of the event")
     rows = format_html_join("", "<li>{}</li>", ((_leaf(name, item, depth),) for name, item in items[:TREE_ITEMS]))
     rest = len(items) - TREE_ITEMS
     more = format_html('<li class="ts-subtle">and {} more</li>', rest) if rest > 0 else ""

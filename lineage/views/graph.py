@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -12,6 +14,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
 
+from catalog import selectors as catalog
 from controlplane.ui import registry
 from controlplane.ui.formats import iso
 from controlplane.ui.pages import STAFF_ROLES, page, render_page
@@ -24,6 +27,7 @@ from lineage.views.state import DEPTHS, DIRECTIONS, FILTERS, State, node_url, zo
 
 HITS = 25
 SUGGESTIONS = 8
+CHOICES_MAX = 200
 # Above this many connections the table starts folded: it would be longer than anybody reads.
 ROWS_OPEN = 30
 
@@ -37,7 +41,7 @@ def lineage(request: HttpRequest) -> HttpResponseBase:
     title, found = "Lineage", None
     if state.node and not text:
         try:
-            found = selectors.node_resolve(state.node)
+            found = selectors.node_resolve(state.node, as_of=state.as_of)
         except (NodeUnknown, NodeIdInvalid) as error:
             context["missing"] = str(error)
         else:
@@ -77,7 +81,7 @@ def _explorer(found: Resolved, state: State) -> dict[str, Any]:
         "carried": state.hidden("direction", "depth", "overlay", *FILTERS),
         "carried_time": state.hidden("at"),
         "overlays": registry.overlays(),
-        "filters": [],
+        "filters": _filters(state),
         "depths": DEPTHS,
         "directions": DIRECTIONS,
         "zone": settings.BUSINESS_TIME_ZONE,
@@ -86,7 +90,7 @@ def _explorer(found: Resolved, state: State) -> dict[str, Any]:
         "reset_url": State(node=state.node).url(),
         "changed": state != State(node=state.node),
         "slider": _slider(found, state, drawn),
-        "exports": [],
+        "exports": _exports(state),
     }
 
 
@@ -113,6 +117,28 @@ def _slider(found: Resolved, state: State, drawn: Picture) -> dict[str, Any]:
 def _clock(moment: datetime) -> str:
     local = moment.astimezone(zone())
     return f"{local.day} {local:%b %Y, %H:%M:%S}"
+
+
+def _filters(state: State) -> list[dict[str, Any]]:
+    """Fields of the filter menu with what can be chosen; tags are typed."""
+    layers = catalog.datasets().exclude(layer="").order_by("layer").values_list("layer", flat=True).distinct()
+    choices: dict[str, Iterable[str]] = {
+        "namespace": selectors.namespaces().values_list("name", flat=True)[:CHOICES_MAX],
+        "layer": layers,
+        "owner": catalog.owners(),
+    }
+    return [
+        {"name": name, "label": name.capitalize(), "value": getattr(state, name), "choices": list(choices.get(name, ()))}
+        for name in FILTERS
+    ]
+
+
+def _exports(state: State) -> list[tuple[str, str]]:
+    """(name, address) of the same part of the graph in other shapes: around the node, without what was expanded or folded."""
+    asked = {"nodeId": state.node, "depth": str(state.depth), "direction": state.direction, **state.only}
+    asked |= {"asOf": iso(state.as_of)} if state.as_of else {}
+    shapes = (("SVG picture", "svg"), ("JSON (nodes and links)", "json"), ("GraphML", "graphml"))
+    return [(name, f"{reverse('lineage_api')}?{urlencode({**asked, 'format': form})}") for name, form in shapes]
 
 
 def _about(found: Resolved) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from lineage.domain.drawing import draw
 from lineage.errors import NodeIdInvalid, NodeUnknown
 from lineage.models import Dataset, Job, Run
 from lineage.selectors import Key, Resolved, Subgraph
+from lineage.selectors.filters import Filter
 from lineage.views.columns import Columns, columns_of
 from lineage.views.state import Side, State
 
@@ -120,7 +121,22 @@ def graph_of(found: Resolved, state: State, *, limit: int = UI_NODES) -> View:
         graph.edges |= {edge for edge in step.edges if edge[0] in graph.nodes and edge[1] in graph.nodes}
     view.full = view.full or len(graph.nodes) >= limit
     _fold(view, state)
+    if state.only:
+        _filter(view, Filter(**state.only))
     return view
+
+
+def _filter(view: View, only: Filter) -> None:
+    """Datasets and jobs that match, jobs beside a dataset that matches, and the node in the middle."""
+    graph = view.graph
+    sets = selectors.datasets().filter(id__in=[key for kind, key in graph.nodes if kind == "dataset"])
+    jobs = selectors.jobs().filter(id__in=[key for kind, key in graph.nodes if kind == "job"])
+    kept: set[Key] = {view.start}
+    kept |= {("dataset", key) for key in only.datasets(sets).values_list("id", flat=True)}
+    beside = {end for edge in graph.edges if edge[0] in kept or edge[1] in kept for end in edge if end[0] == "job"}
+    kept |= {("job", key) for key in only.jobs(jobs).values_list("id", flat=True)} | beside
+    graph.nodes = {key: level for key, level in graph.nodes.items() if key in kept}
+    graph.edges = {edge for edge in graph.edges if edge[0] in kept and edge[1] in kept}
 
 
 def _fold(view: View, state: State) -> None:
@@ -250,8 +266,8 @@ def _box(node: Node, columns: Columns, marks: Mapping[str, Mark], *, focus: bool
     words = [node.word or (shown.word if shown else "")]
     if node.gone:
         words.append("Deleted")
-    said = [part for part in words if part]
-    note = " · ".join([node.kind.capitalize(), *said])
+    # Shape and picture tell datasets from jobs; the line is for what is said of this one.
+    note = " · ".join(part for part in words if part) or node.kind.capitalize()
     tone = shown.tone if shown and shown.tone != "idle" else ""
     return Box(
         node.node_id,
@@ -273,9 +289,8 @@ def _box(node: Node, columns: Columns, marks: Mapping[str, Mark], *, focus: bool
 
 def _spoken(node: Node, note: str) -> str:
     more = [f"{count} more {word}" for count, word in ((node.hidden_up, "upstream"), (node.hidden_down, "downstream")) if count]
-    return (
-        ", ".join([f"{node.kind.capitalize()} {node.label}", note.partition(" · ")[2], *more]).replace(", ,", ",").rstrip(", ")
-    )
+    said = [] if note == node.kind.capitalize() else [note]
+    return ", ".join([f"{node.kind.capitalize()} {node.label}", *said, *more])
 
 
 def _row(row: Any, mark: Mark | None) -> ColumnRow:

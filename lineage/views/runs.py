@@ -18,6 +18,7 @@ from lineage.views.addresses import dataset_url, job_url
 from lineage.views.facets import told, tree
 from lineage.views.picture import run_state
 from lineage.views.state import node_url
+from lineage.views.statistics import figure
 
 EVENTS = 50
 STATISTICS = ("outputStatistics", "inputStatistics", "dataQualityMetrics")
@@ -86,7 +87,9 @@ def measures(row: Run, sets: dict[int, Dataset]) -> list[dict[str, Any]]:
                 "href": dataset_url(dataset) if dataset else "",
                 "side": "read" if facet.direction == 1 else "written",
                 "name": facet.name,
-                "figures": sorted(reading.figures(facet.body).items()) if facet.name in STATISTICS else [],
+                "figures": [figure(*item) for item in sorted(reading.figures(facet.body).items())]
+                if facet.name in STATISTICS
+                else [],
                 "columns": reading.column_figures(facet.body),
                 "checks": reading.assertions(facet.body) if facet.name == "dataQualityAssertions" else [],
                 "tree": None if known else tree(reading.plain(facet.body)),

@@ -71,12 +71,17 @@ def charts(facets: Iterable[RunFacet]) -> list[Chart]:
             named |= {f"{column} {name}": value for name, value in reading.figures(metrics).items()}
         for name, value in named.items():
             chart = found.setdefault((facet.direction, name), Chart(f"{facet.direction}-{name}", _title(name, facet.direction)))
-            text = bytes_size(value) if name in SIZES else number(value, 0 if value == int(value) else 3)
-            chart.points.append(Point(facet.event_time, value, text))
+            chart.points.append(Point(facet.event_time, value, figure(name, value)[1]))
     for chart in found.values():
         chart.points = chart.points[-POINTS_MAX:]
     ordered = sorted(found.items(), key=lambda item: (-item[0][0], " " in item[0][1], item[0][1]))
     return [chart for _, chart in ordered[:CHARTS_MAX]]
+
+
+def figure(name: str, value: float) -> tuple[str, str]:
+    """A figure's word and how its value is written."""
+    text = bytes_size(value) if name in SIZES else number(value, 0 if value == int(value) else 3)
+    return WORDS.get(name, name), text
 
 
 def checks(facets: Iterable[RunFacet]) -> list[Check]:
