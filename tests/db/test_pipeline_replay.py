@@ -16,8 +16,9 @@ from django.utils import timezone
 
 from catalog.selectors import contracts_current
 from controlplane.lake import services as lake
+from pipeline.domain.decode import decode
 from pipeline.models import BronzeFile, Drop, DropState, KeyPlace, Run, Step, StepState, Work, WorkKind
-from pipeline.services import operations, planning, steps
+from pipeline.services import landing, operations, planning, steps
 from pipeline.services.gold import schema_of
 from pipeline.services.landing import drop_check, drop_receive, drop_register, spool_path
 from pipeline.services.steps import step_run, table_of
@@ -284,6 +285,56 @@ def test_a_drop_checked_by_two_at_once_is_accepted_once(prepared: Prepared) -> N
     assert drop.state == DropState.ACCEPTED
     assert Work.objects.filter(bronze_file=drop.bronze_file).count() == 1
     support.drain(as_of=prepared.world.as_of)
+
+
+def registered(name: str, content: bytes) -> Drop:
+    spool = spool_path("orders", identity=name, filename=f"{name}.csv")
+    spool.parent.mkdir(parents=True, exist_ok=True)
+    spool.write_bytes(content)
+    return drop_register(
+        dataset="orders",
+        filename=f"{name}.csv",
+        spool=spool,
+        size_bytes=len(content),
+        source="test",
+        received_by="",
+        identity=name,
+    )
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["together", "one by one after a failure"])
+def test_drops_checked_in_a_group_fare_as_each_would_alone(
+    prepared: Prepared, monkeypatch: pytest.MonkeyPatch, *, fails: bool
+) -> None:
+    name = f"group-{fails}"
+    good = [order_csv(order_id=f"cccccccc-0000-4000-8000-00000000{int(fails)}{number:03}") for number in range(3)]
+    drops = [registered(f"{name}-{number}", one) for number, one in enumerate(good)]
+    drops.append(registered(f"{name}-again", good[0]))
+    drops.append(registered(f"{name}-bad", b"no,such,header\n1,2,3\n"))
+    drops.append(registered(f"{name}-poison", order_csv(order_id=f"dddddddd-0000-4000-8000-00000000000{int(fails)}")))
+
+    def broken(path: Path, *arguments: Any, **options: Any) -> Any:
+        if fails and path.name.endswith("poison.csv"):
+            raise RuntimeError("a fault of the reader")
+        return decode(path, *arguments, **options)
+
+    monkeypatch.setattr("pipeline.services.landing.decode", broken)
+    landing.drops_check(drop_ids=[drop.pk for drop in drops])
+    states = dict(Drop.objects.filter(pk__in=[drop.pk for drop in drops]).values_list("identity", "state"))
+    assert [states[f"{name}-{last}"] for last in ("0", "1", "2", "again", "bad")] == [
+        *[DropState.ACCEPTED] * 3,
+        DropState.DUPLICATE,
+        DropState.REFUSED,
+    ]
+    assert states[f"{name}-poison"] == (DropState.LANDED if fails else DropState.ACCEPTED)
+    taken = Drop.objects.filter(identity__startswith=name, state=DropState.ACCEPTED)
+    assert Work.objects.filter(bronze_file__in=taken.values("bronze_file")).count() == len(taken)
+    assert [Path(drop.spool_path).exists() for drop in drops] == [False] * 5 + [fails]
+    monkeypatch.undo()
+    landing.drops_check(drop_ids=[drop.pk for drop in drops])
+    assert Drop.objects.get(identity=f"{name}-poison").state != DropState.LANDED
+    support.drain(as_of=prepared.world.as_of)
+    assert support.failures() == []
 
 
 def test_an_update_that_moves_the_day_leaves_one_row_whatever_comes_late(prepared: Prepared) -> None:
