@@ -46,7 +46,7 @@ def prepare(made: Installation, files: list[Path]) -> None:
     made.up()
     made.manage("contract", "sync", str(support.CONTRACTS))
     put(made, files)
-    wait(lambda: idle(made, drops=len(files)), patience_s=150, text="the pipeline does not come to rest")
+    wait(lambda: idle(made, drops=len(files)), patience_s=240, text="the pipeline does not come to rest")
     made.manage("shell", "-c", AUDITOR)
 
 
