@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from catalog.domain.contract import BRONZE_FILE, BRONZE_ROW, Contract, Field
@@ -55,7 +55,7 @@ class Raw:
     @property
     def hides(self) -> list[str]:
         """Columns whose values are hidden."""
-        return sorted(set(self.record.columns) & self.personal) if self.record else []
+        return sorted(self.record.filled & self.personal) if self.record else []
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,16 @@ def _read(
 
 def _values(contract: Contract, row: dict[str, Any]) -> list[Value]:
     fields = {one.name: one for one in contract.fields}
-    return [Value(name, value, name in fields and _personal(fields[name])) for name, value in row.items()]
+    return [Value(name, _plain(value), name in fields and _personal(fields[name])) for name, value in row.items()]
+
+
+def _plain(value: Any) -> Any:
+    """Times exactly as they are stored, in UTC; truth values as SQL writes them."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    if isinstance(value, date):
+        return value.isoformat()
+    return str(value).lower() if isinstance(value, bool) else value
 
 
 def _personal(field: Field) -> bool:
@@ -164,9 +173,10 @@ def _rate(facts: Sequence[LakeRow], found: Sequence[Hop], contracts: Contracts) 
     if not facts:
         return []
     values = {one.name: one.value for one in facts[0].values}
-    hour, currency = values.get("fx_rate_hour"), values.get("currency")
-    if currency in (None, "EUR") or not isinstance(hour, datetime):
+    stamp, currency = values.get("fx_rate_hour"), values.get("currency")
+    if currency in (None, "EUR") or not stamp:
         return []
+    hour = datetime.fromisoformat(str(stamp))
     wanted = wanted_of(found, "fx_rates", reader="dim_fx_rate", contracts=contracts)
     days = [(hour + timedelta(days=offset)).date().isoformat() for offset in (-1, 0, 1)]
     condition = ("r.currency = $currency AND r.rate_hour = $hour", {"currency": currency, "hour": hour})

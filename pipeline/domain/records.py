@@ -20,6 +20,7 @@ from pipeline.errors import PipelineError
 MASK = "••••"
 _DECODER = json.JSONDecoder()
 _BLANK = " \t\r\n"
+_EMPTY = ("", '""', "null")
 
 
 class RecordMissing(PipelineError):
@@ -37,13 +38,17 @@ class Cell:
 
 @dataclass(frozen=True)
 class Record:
-    """``first_line`` and ``last_line`` count from 1; both None in a file without lines (Parquet), whose text is made here."""
+    """``first_line`` and ``last_line`` count from 1; both None in a file without lines (Parquet), whose text is made here.
+
+    ``header``: the first line of a CSV, which names the columns.
+    """
 
     ordinal: int
     first_line: int | None
     last_line: int | None
     text: str
     cells: tuple[Cell, ...]
+    header: str = ""
 
     @property
     def place(self) -> str:
@@ -61,12 +66,17 @@ class Record:
     def columns(self) -> list[str]:
         return list(dict.fromkeys(cell.name for cell in self.cells))
 
+    @property
+    def filled(self) -> set[str]:
+        """Columns that hold a value here."""
+        return {cell.name for cell in self.cells if self.text[cell.start : cell.end] not in _EMPTY}
+
     def masked(self, names: Collection[str]) -> str:
         """The text with the values of these columns hidden; values that are empty stay as they are."""
         parts, at = [], 0
         for cell in sorted(self.cells, key=lambda one: one.start):
             value = self.text[cell.start : cell.end]
-            if cell.name in names and value not in ("", '""', "null"):
+            if cell.name in names and value not in _EMPTY:
                 parts += [self.text[at : cell.start], MASK]
                 at = cell.end
         return "".join([*parts, self.text[at:]])
@@ -95,7 +105,7 @@ def _csv_record(text: str, delimiter: str, ordinal: int) -> Record:
         if number == ordinal:
             spans = _csv_spans(body, delimiter)
             cells = tuple(Cell(name, start, end) for name, (start, end) in zip(names, spans, strict=False))
-            return Record(ordinal, first, last, body, cells)
+            return Record(ordinal, first, last, body, cells, header[2])
     raise RecordMissing(f"the file has no record {ordinal}")
 
 
