@@ -16,6 +16,10 @@ class Overloaded(LineageError):
         self.retry_after_s = retry_after_s
 
 
+class ShadowBusy(LineageError):
+    """Another rebuild or retention is at work, or readers held the tables for so long that the new ones could not be put in."""
+
+
 class NodeUnknown(LineageError):
     """The asked dataset, job, run or field has never been named by an event."""
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import structlog
+from django.conf import settings
 from django.core.cache import cache
 
 from controlplane.outbox.models import OutboxMessage
 from controlplane.outbox.registry import handler, ticker
 from lineage import selectors, services
 from lineage.services.transport import TOPIC
-from lineage.tasks import WAKE_HOLD_S, WAKE_KEY, forward, project
+from lineage.tasks import WAKE_HOLD_S, WAKE_KEY, forward, project, retain
 
 log = structlog.get_logger(__name__)
 
@@ -51,6 +52,12 @@ def wake_forwarders() -> None:
 @ticker("lineage.measure", every_s=5)
 def measure() -> None:
     services.pending_measure()
+
+
+@ticker("lineage.retention", every_s=6 * 3600)
+def retention() -> None:
+    if settings.ENV.lineage_retention_days:
+        retain.apply_async(expires=WAKE_EXPIRES_S)
 
 
 @ticker("lineage.partitions", every_s=3600)

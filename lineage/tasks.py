@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import gc
 import time
+from contextlib import suppress
 from functools import cache
 
 from celery import shared_task
 from django.core.cache import cache as shared_cache
 
 from lineage import services
+from lineage.errors import ShadowBusy
 
-__all__ = ["QUEUE", "WAKE_HOLD_S", "WAKE_KEY", "forward", "project"]
+__all__ = ["QUEUE", "WAKE_HOLD_S", "WAKE_KEY", "forward", "project", "retain"]
 
 WAKE_KEY = "lineage:projector"
 # How long a projector may be silent, in the queue or at a batch, before the relay sends another.
@@ -53,6 +55,17 @@ def forward(target: str) -> int:
         return services.forward(name=target).sent
     finally:
         shared_cache.delete(f"lineage:forward:{target}")
+
+
+@shared_task(name="lineage.tasks.retain")
+def retain() -> int:
+    """Drop events that are older than the setting says; returns how many. In the default queue: it may take minutes.
+
+    Idempotent: a second one finds nothing that is old enough, or that the first is still at it.
+    """
+    with suppress(ShadowBusy):
+        return services.events_expire(actor="system:lineage").events
+    return 0
 
 
 @cache

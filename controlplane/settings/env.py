@@ -53,6 +53,10 @@ class Env(BaseSettings):
     version_retention_min: int = Field(60, ge=1, description="old table versions are kept for so long, minutes")
     cycle_max_bytes: int = Field(64 * 2**20, ge=2**16, description="raw bytes per dataset that one run takes in")
 
+    lineage_retention_days: int | None = Field(
+        None, ge=7, description="lineage events older than so many days are dropped after a snapshot; kept when unset"
+    )
+
     disk_min_free_mb: int = Field(1024, ge=0, description="free disk below which drops are refused with 507, MB")
     queue_max_pending: int = Field(5000, ge=1, description="landed files waiting above which drops are refused with 503")
     memory_min_free_mb: int = Field(256, ge=0, description="available memory below which drops are refused with 503, MB")

@@ -87,9 +87,10 @@ def node_resolve(node_id: str, *, as_of: datetime | None = None) -> Resolved:
     # A name that only a symlink knows leads to the dataset it belongs to.
     for link in Symlink.objects.filter(alias_id__in=by_dataset).order_by("id"):
         named_by = Dataset.objects.filter(id=link.dataset_id).first()
-        node = _node(named_by, as_of) if named_by else None
-        name = by_dataset[link.alias_id][0]
-        if node is not None and (name.kind == "dataset" or _has_field(node, name.field)):
+        if named_by is None:
+            continue
+        node, name = _node(named_by, as_of), by_dataset[link.alias_id][0]
+        if name.kind == "dataset" or _has_field(node, name.field):
             return Resolved(name, node)
     raise NodeUnknown(f"no event names {node_id}")
 

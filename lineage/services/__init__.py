@@ -3,7 +3,8 @@
 from lineage.services.forwarding import Forwarded, forward, forward_due, forward_retry, targets
 from lineage.services.ingest import Failure, Ingested, Parsed, events_ingest, json_array, json_parse, quarantine
 from lineage.services.partitions import partitions_ensure
-from lineage.services.projection import Projected, graph_rebuild, pending_measure, pending_project
+from lineage.services.projection import Projected, pending_measure, pending_project
+from lineage.services.rebuild import graph_rebuild
 from lineage.services.refused import (
     REPLAY_MAX,
     Replayed,
@@ -12,10 +13,12 @@ from lineage.services.refused import (
     quarantine_matching,
     quarantine_replay,
 )
+from lineage.services.retention import Expired, events_expire
 from lineage.services.transport import OutboxTransport
 
 __all__ = [
     "REPLAY_MAX",
+    "Expired",
     "Failure",
     "Forwarded",
     "Ingested",
@@ -23,6 +26,7 @@ __all__ = [
     "Parsed",
     "Projected",
     "Replayed",
+    "events_expire",
     "events_ingest",
     "forward",
     "forward_due",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,13 +17,21 @@ from lineage.domain.ids import event_identity
 from lineage.domain.spec import Fault
 from lineage.domain.wire import read
 from lineage.errors import IdentifierCollision
-from lineage.models import PROJECTED
 from lineage.services import catalog_fill
 from lineage.services.ingest import identity_key, quarantine
 from lineage.services.upsert import Cursor
 from lineage.services.writer import write
 
-__all__ = ["Projected", "events_refold", "graph_rebuild", "pending_measure", "pending_project"]
+__all__ = [
+    "LOCK",
+    "Projected",
+    "cursor_open",
+    "events_fold",
+    "events_next",
+    "events_refold",
+    "pending_measure",
+    "pending_project",
+]
 
 log = structlog.get_logger(__name__)
 PROJECTED_EVENTS = counter("lineage_events_projected_total", "Events folded into the graph")
@@ -36,7 +43,7 @@ BATCH_SECONDS = histogram("lineage_projection_batch_seconds", "Time to fold and 
 BATCH = 1000
 CHUNK_BYTES = 16 * 2**20
 # Writers take turns: registers are read, recomputed and written back. Parsing and folding, the dear part, happens before.
-_LOCK = "SELECT pg_advisory_xact_lock(hashtext('lineage.projection'))"
+LOCK = "SELECT pg_advisory_xact_lock(hashtext('lineage.projection'))"
 _CLAIM = """
 DELETE FROM lineage_pending WHERE event_id IN (
     SELECT event_id FROM lineage_pending ORDER BY event_id LIMIT %s FOR UPDATE SKIP LOCKED
@@ -70,7 +77,7 @@ def pending_project(*, limit: int = BATCH) -> Projected:
     An event that cannot be folded goes to the quarantine and never stops the others. Killed at any point, the claim is
     rolled back and another projector takes it.
     """
-    with BATCH_SECONDS.time(), transaction.atomic(), _cursor() as cursor:
+    with BATCH_SECONDS.time(), transaction.atomic(), cursor_open() as cursor:
         cursor.execute(_CLAIM, [limit])
         claimed = sorted(cursor.fetchall())
         result = Projected()
@@ -80,7 +87,7 @@ def pending_project(*, limit: int = BATCH) -> Projected:
     return result
 
 
-def _cursor() -> Cursor:
+def cursor_open() -> Cursor:
     connection.ensure_connection()
     return psycopg.Cursor(connection.connection)
 
@@ -108,23 +115,26 @@ def _load(cursor: Cursor, chunk: list[tuple[int, datetime]]) -> list[_Stored]:
     ]
 
 
-def _fold_stored(cursor: Cursor, stored: list[_Stored], result: Projected) -> None:
+def _fold_stored(cursor: Cursor, stored: list[_Stored], result: Projected, *, alone: bool = False) -> None:
+    """``alone``: nobody else writes to these tables, and the catalog has heard of the events before."""
     delta, sound = _delta(stored, result)
     try:
         with transaction.atomic():
-            cursor.execute(_LOCK)
+            if not alone:
+                cursor.execute(LOCK)
             changed = write(cursor, delta)
     except (psycopg.Error, IdentifierCollision) as error:
         # One event of the set offends the database: halve until it stands alone, so that the others get through.
         if len(sound) > 1:
             half = len(sound) // 2
-            _fold_stored(cursor, sound[:half], result)
-            _fold_stored(cursor, sound[half:], result)
+            _fold_stored(cursor, sound[:half], result, alone=alone)
+            _fold_stored(cursor, sound[half:], result, alone=alone)
         elif sound:
             _set_aside(sound[0], error, result)
         return
     result.events += len(sound)
-    catalog_fill.datasets_announce(delta=delta, changed=changed)
+    if not alone:
+        catalog_fill.datasets_announce(delta=delta, changed=changed)
 
 
 def _delta(stored: list[_Stored], result: Projected) -> tuple[Delta, list[_Stored]]:
@@ -157,7 +167,7 @@ def events_refold(*, event_id: int | None, body: str | None) -> Fault | None:
 
     ``body``: what the quarantine kept of it when that is the whole, for an event whose partition retention has dropped.
     """
-    with _cursor() as cursor:
+    with cursor_open() as cursor:
         item = _set_aside_before(cursor, event_id, body)
         if item is None:
             return Fault("$", "the event store has dropped the event, and only a part of its body was kept")
@@ -165,7 +175,7 @@ def events_refold(*, event_id: int | None, body: str | None) -> Fault | None:
         try:
             fold(delta, item)
             with transaction.atomic():
-                cursor.execute(_LOCK)
+                cursor.execute(LOCK)
                 changed = write(cursor, delta)
         except Exception as error:  # the same net as for events that are folded the first time
             return error if isinstance(error, Fault) else Fault("$", f"{type(error).__name__}: {error}")
@@ -203,35 +213,21 @@ def pending_measure() -> tuple[int, float]:
     return int(pending), float(lag_s)
 
 
-def graph_rebuild(*, until: float | None = None) -> Projected:
-    """Fold every stored event again into emptied tables, in one transaction: readers see the old graph until it commits.
-
-    Events that arrive meanwhile wait. ``until``: seconds after which to give up (nothing is then changed).
-    """
-    deadline = None if until is None else time.monotonic() + until
-    result = Projected()
-    with transaction.atomic(), _cursor() as cursor:
-        cursor.execute(_LOCK)
-        # Projectors that already claimed are past the lock or wait for it; what is pending is folded here once.
-        for model in PROJECTED:
-            cursor.execute(f"DELETE FROM {model._meta.db_table}")  # noqa: S608  (TRUNCATE would lock readers out)
-        cursor.execute("SELECT event_id FROM lineage_pending FOR UPDATE SKIP LOCKED")
-        waiting = {row[0] for row in cursor.fetchall()}
-        after: tuple[datetime, int] | None = None
-        while rows := _next_events(cursor, after):
-            if deadline is not None and time.monotonic() > deadline:
-                raise TimeoutError("the rebuild took longer than allowed; the graph is as it was")
-            after = (rows[-1][0], rows[-1][1])
-            for chunk in _chunks([(event_id, recorded_at, size) for recorded_at, event_id, size in rows]):
-                _fold_stored(cursor, _load(cursor, chunk), result)
-        cursor.execute("DELETE FROM lineage_pending WHERE event_id = ANY(%b::bigint[])", [list(waiting)])
-    return result
+def events_fold(cursor: Cursor, rows: Sequence[tuple[datetime, int, int]], result: Projected) -> None:
+    """Fold stored events, given as ``events_next`` gives them, into the tables that the search path finds, and only there."""
+    for chunk in _chunks([(event_id, recorded_at, size) for recorded_at, event_id, size in rows]):
+        _fold_stored(cursor, _load(cursor, chunk), result, alone=True)
 
 
-def _next_events(cursor: Cursor, after: tuple[datetime, int] | None) -> list[tuple[datetime, int, int]]:
-    where, parameters = ("WHERE (recorded_at, id) > (%s, %s)", list(after)) if after else ("", [])
+def events_next(
+    cursor: Cursor, after: tuple[datetime, int] | None, *, before: datetime | None = None
+) -> list[tuple[datetime, int, int]]:
+    """The next thousand stored events in the order of their recording: (recorded at, id, bytes)."""
+    bounds = ["(recorded_at, id) > (%s, %s)"] if after else []
+    bounds += ["recorded_at < %s"] if before else []
+    where = f"WHERE {' AND '.join(bounds)}" if bounds else ""
     cursor.execute(
         f"SELECT recorded_at, id, octet_length(body) FROM lineage_event {where} ORDER BY recorded_at, id LIMIT %s",  # noqa: S608
-        [*parameters, BATCH],
+        [*(after or ()), *([before] if before else []), BATCH],
     )
     return list(cursor.fetchall())

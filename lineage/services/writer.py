@@ -36,7 +36,8 @@ def write(cursor: Cursor, delta: Delta) -> set[int]:
     _symlinks(cursor, delta)
     ended = lives.lives_write(cursor, delta)
     changed_at = {key: min(at) for key in linked | ended if (at := [m[key] for m in (linked, ended) if key in m])}
-    since = min((item.known_from for item in (*delta.datasets.values(), *delta.jobs.values())), default=None)
+    known = [item.known_from for item in delta.datasets.values()] + [item.known_from for item in delta.jobs.values()]
+    since = min(known, default=None)
     if since is not None:
         led, moved = places.places_write(cursor, delta, changed=changed_at, since=since)
         statements.statements_write(cursor, delta, places=led, moved=moved, since=since)

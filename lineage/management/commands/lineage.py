@@ -1,4 +1,4 @@
-"""``manage.py lineage status | project | rebuild | quarantine``."""
+"""``manage.py lineage status | project | rebuild | retention | quarantine``."""
 
 from __future__ import annotations
 
@@ -24,6 +24,9 @@ class Command(BaseCommand):
         actions.add_parser(
             "rebuild", help="fold all stored events again; readers see the old graph until the new one is complete"
         )
+        old = actions.add_parser("retention", help="drop old events after a snapshot of what they said")
+        old.add_argument("--days", type=int, help="age in days; default TOUCHSTONE_LINEAGE_RETENTION_DAYS")
+        old.add_argument("--dry-run", action="store_true")
         refused = actions.add_parser("quarantine", help="refused events: list, replay or dismiss those that a filter names")
         refused.add_argument("what", choices=["list", "replay", "dismiss"])
         refused.add_argument("uuids", nargs="*", type=uuid.UUID, metavar="UUID", help="instead of a filter")
@@ -54,8 +57,23 @@ class Command(BaseCommand):
         self.stdout.write(f"{total} events folded, {poison} set aside")
 
     def rebuild(self, options: dict[str, Any]) -> None:
-        done = services.graph_rebuild()
+        def progress(done: int, total: int) -> None:
+            if options["verbosity"] and done % 10_000 < 1000:
+                self.stdout.write(f"{done:,} of {total:,} events folded")
+
+        done = services.graph_rebuild(progress=progress)
         self.stdout.write(f"{done.events} events folded again, {done.poison} set aside")
+
+    def retention(self, options: dict[str, Any]) -> None:
+        done = services.events_expire(actor=ACTOR, days=options["days"], dry_run=options["dry_run"])
+        if done.cut is None:
+            self.stdout.write("no partition is old enough, or no age is set")
+            return
+        told = f"{len(done.partitions)} partitions, {done.events:,} events recorded before {done.cut:%Y-%m-%d}"
+        if done.held_back:
+            self.stdout.write(f"nothing dropped of {told}: {done.held_back}")
+        else:
+            self.stdout.write(f"{'would drop' if options['dry_run'] else 'dropped'} {told}")
 
     def quarantine(self, options: dict[str, Any]) -> None:
         filters = {name: options[name] for name in ("stage", "producer", "namespace", "text", "limit")}
