@@ -88,7 +88,8 @@ def entries(facet: Json | None, job: Json) -> Declared | None:
         return None
     declared = Declared()
     own = (str(job["namespace"]), str(job["name"]))
-    for entry in _items(facet.get("entries")):
+    # Drafts of the facet, and its form on runs, call the entries "lineage".
+    for entry in _items(facet.get("entries")) or _items(facet.get("lineage")):
         if entry.get("type") == "JOB":
             target = names(entry) or own
             sources = [named for item in _items(entry.get("inputs")) if item.get("type") != "JOB" and (named := names(item))]

@@ -84,12 +84,14 @@ class _Fold:
         self._job(job)
         if self.kind == "run":
             self._run(self.event["run"])
-        declared = explicit.entries(_facet(job, "lineage"), job)
+        # Some producers state the same of the run; the run's own words go before those of its job.
+        stated = _facet(self.event["run"], "lineage") if self.kind == "run" else None
+        declared = explicit.entries(stated or _facet(job, "lineage"), job)
         inputs = [self._dataset(item, side=INPUT) for item in self.event.get("inputs") or ()]
         outputs = [self._dataset(item, side=OUTPUT) for item in self.event.get("outputs") or ()]
-        stated = {key for key, item in zip(outputs, self.event.get("outputs") or (), strict=True) if _facet(item, "lineage")}
         if declared is None:
-            self._said(self.job_id, inputs, outputs, stated)
+            items = zip(outputs, self.event.get("outputs") or (), strict=True)
+            self._said(self.job_id, inputs, outputs, {key for key, item in items if _facet(item, "lineage")})
         else:
             self._declared(declared, inputs, outputs)
 
