@@ -132,6 +132,14 @@ class Installation:
         """A new API key that may read figures."""
         return self.manage("apikey", "create", f"bench-{time.time_ns()}", "--role", "auditor", "--namespace", "*")
 
+    def restart(self, *, programs: bool) -> None:
+        """Stop everything in order and start it again on the same home, with or without the programs."""
+        if self.process is not None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(STOP_PATIENCE_S)
+        self.programs = programs
+        self._start()
+
     def close(self) -> None:
         """Stop every process and delete the home."""
         with ignored_interrupts():

@@ -178,15 +178,21 @@ def _text(sent: Sent, key: ApiKey, limit: int) -> str:
 
 
 def _gunzip(raw: bytes, limit: int) -> bytes:
-    unpacker = zlib.decompressobj(16 + zlib.MAX_WBITS)
-    try:
-        plain = unpacker.decompress(raw, limit + 1)
-    except zlib.error as error:
-        raise _Refused(400, f"the body is not gzip: {error}") from None
-    if len(plain) > limit:
-        raise _Refused(413, f"the unpacked body is larger than {limit} bytes")
-    if not unpacker.eof:
-        raise _Refused(400, "the gzip body is cut short")
+    """All members of a gzip body; never more than the limit in memory, whatever a bomb would grow to."""
+    plain, left = b"", raw
+    while left or not plain:
+        unpacker = zlib.decompressobj(16 + zlib.MAX_WBITS)
+        try:
+            plain += unpacker.decompress(left, limit + 1 - len(plain))
+        except zlib.error as error:
+            raise _Refused(400, f"the body is not gzip: {error}") from None
+        if len(plain) > limit:
+            raise _Refused(413, f"the unpacked body is larger than {limit} bytes")
+        if not unpacker.eof:
+            raise _Refused(400, "the gzip body is cut short")
+        if not plain and not unpacker.unused_data:
+            break
+        left = unpacker.unused_data
     return plain
 
 

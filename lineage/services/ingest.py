@@ -6,6 +6,7 @@ import hashlib
 import json
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -21,7 +22,7 @@ from lineage.domain.ids import job_id
 from lineage.domain.spec import Fault, event_check, parse_time, run_uuid
 from lineage.domain.wire import Parsed, identity, json_array, parse
 from lineage.errors import Overloaded
-from lineage.services.store import Row, store
+from lineage.services.store import Row, execute, store
 
 __all__ = ["Failure", "Ingested", "Parsed", "events_ingest", "json_array", "json_parse", "quarantine"]
 
@@ -33,6 +34,16 @@ MAX_PENDING = 200_000
 RETRY_AFTER_S = 5
 BODY_KEPT_BYTES = 2**20
 
+_KEEP = """
+INSERT INTO lineage_quarantine (uuid, producer, namespace, stage, path, reason, body, body_bytes, digest, event_id,
+    received_at, last_received_at, times, state)
+SELECT i.*, clock_timestamp(), clock_timestamp(), 1, 'open' FROM unnest(
+    %b::uuid[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::int[], %b::uuid[], %b::bigint[]
+) AS i
+ON CONFLICT (digest, producer, stage) DO UPDATE SET last_received_at = excluded.last_received_at,
+    times = lineage_quarantine.times + 1, path = excluded.path, reason = excluded.reason,
+    state = CASE WHEN lineage_quarantine.state = 'replayed' THEN 'open' ELSE lineage_quarantine.state END
+"""
 
 Body = str | Parsed | Mapping[str, Any]
 
@@ -166,6 +177,7 @@ def quarantine(
 ) -> None:
     """Keep refused bodies for their producer to see; the same body sent again is counted, not kept twice."""
     rows = {}
+    statuses: Counter[int] = Counter()
     for body, namespace, fault in items:
         raw = body.encode("utf-8", "replace")
         digest = uuid.UUID(bytes=hashlib.blake2b(raw, digest_size=16, key=identity_key()).digest())
@@ -173,18 +185,12 @@ def quarantine(
         path, reason = (text.replace("\0", "\ufffd")[:2000] for text in (fault.path, fault.reason))
         spoken_for = namespace.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
         rows[digest] = (uuid.uuid4(), producer, spoken_for, stage, path, reason, kept, len(raw), digest, event_id)
-        REFUSED.inc(status=str(fault.status))
-    with connection.cursor() as cursor:
-        for digest in sorted(rows):
-            cursor.execute(
-                "INSERT INTO lineage_quarantine (uuid, producer, namespace, stage, path, reason, body, body_bytes, digest,"
-                " event_id, received_at, last_received_at, times, state)"
-                " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, clock_timestamp(), clock_timestamp(), 1, 'open')"
-                " ON CONFLICT (digest, producer, stage) DO UPDATE SET last_received_at = excluded.last_received_at,"
-                " times = lineage_quarantine.times + 1, path = excluded.path, reason = excluded.reason,"
-                " state = CASE WHEN lineage_quarantine.state = 'replayed' THEN 'open' ELSE lineage_quarantine.state END",
-                list(rows[digest]),
-            )
+        statuses[fault.status] += 1
+    for status, times in statuses.items():
+        REFUSED.inc(times, status=str(status))
+    if rows:
+        # One statement for a batch that is all wrong, in an order that two such batches share.
+        execute(_KEEP, [list(column) for column in zip(*(rows[digest] for digest in sorted(rows)), strict=True)])
 
 
 _load: dict[str, float] = {"at": 0.0, "pending": 0.0}

@@ -18,7 +18,7 @@ from django.db import Error, InterfaceError, OperationalError, connection
 
 from lineage.domain.spec import Kind
 
-__all__ = ["Row", "store"]
+__all__ = ["Row", "execute", "store"]
 
 # More than this in one call is a batch, which gains nothing from company.
 SINGLE_ROWS = 8
@@ -86,8 +86,8 @@ def _write(rows: Sequence[Row], producer: str) -> int:
     if len(rows) == 1:
         row = rows[0]
         values = (row.identity, row.kind, row.event_type, row.event_time, row.run_id, row.job_id, row.body, producer)
-        return int(_execute(_STORE_ONE, values)[0][0])
-    return int(_execute(_STORE_COUNTED, _columns([(row, producer) for row in rows]))[0][0])
+        return int(execute(_STORE_ONE, values)[0][0])
+    return int(execute(_STORE_COUNTED, _columns([(row, producer) for row in rows]))[0][0])
 
 
 def _columns(rows: list[tuple[Row, str]]) -> list[list[object]]:
@@ -100,13 +100,16 @@ def _columns(rows: list[tuple[Row, str]]) -> list[list[object]]:
     return [list(column) for column in zip(*values, strict=True)]
 
 
-def _execute(statement: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
+def execute(statement: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
+    """Run a statement whose parameters are ``%b``; its rows. psycopg's own cursor binds them on the server, arrays in binary.
+
+    Django's cursors write values into the statement, and escaping the quotes of JSON in the text form of an array costs five
+    times as much as everything else here.
+    """
     connection.ensure_connection()
-    # Arrays in binary, bound by the server: Django's cursors write values into the statement, and escaping the quotes of JSON
-    # in the text form of an array costs five times as much as everything else here.
     with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
         cursor.execute(statement, parameters, prepare=True)
-        return cursor.fetchall()
+        return cursor.fetchall() if cursor.description else []
 
 
 class _Group:
@@ -167,7 +170,7 @@ def _write_group(group: Sequence[_Request]) -> None:
             for row in request.rows:
                 owners.setdefault(row.identity, (request, row))
         try:
-            found = _execute(_STORE_NAMED, _columns([(row, request.producer) for request, row in owners.values()]))
+            found = execute(_STORE_NAMED, _columns([(row, request.producer) for request, row in owners.values()]))
         except (OperationalError, InterfaceError) as error:
             for request in group:
                 request.error = _again(error)
