@@ -15,7 +15,7 @@ from django.db import connection
 from lineage.domain.delta import INPUT, OUTPUT
 from lineage.selectors.visibility import View
 
-__all__ = ["Column", "ColumnEdge", "Step", "column_step", "step"]
+__all__ = ["Column", "ColumnEdge", "Step", "column_step", "columns_stated", "step"]
 
 # A column: the node of its dataset and its name; "" is the dataset as a whole.
 Column = tuple[int, str]
@@ -70,7 +70,8 @@ def step(datasets: Collection[int], jobs: Collection[int], *, downstream: bool, 
     ), stated AS MATERIALIZED (
         SELECT f.* FROM unnest(%(datasets)s::bigint[]) AS n (id) CROSS JOIN LATERAL (
             SELECT h.node_id AS origin, c.job_id, t.node_id FROM lineage_place h
-            JOIN lineage_fieldedge e ON e.{ends[0]}_dataset_id = h.dataset_id AND e.source_field_id = 0 AND e.target_field_id = 0
+            JOIN lineage_fieldedge e ON e.{ends[0]}_dataset_id = h.dataset_id
+                AND e.source_field_id = 0 AND e.target_field_id = 0
             JOIN lineage_edgeclaim c ON c.edge_set_id = e.edge_set_id
             JOIN lineage_place t ON t.dataset_id = e.{ends[1]}_dataset_id
             WHERE h.node_id = n.id AND {view.claims("c")} AND {view.places("h", "c")} AND {view.places("t", "c")}
@@ -81,7 +82,13 @@ def step(datasets: Collection[int], jobs: Collection[int], *, downstream: bool, 
     UNION ALL SELECT {_FAR}, job_id, node_id, explicit, 0 FROM far
     UNION ALL SELECT {_STATED}, origin, job_id, true, node_id FROM stated
     """  # noqa: S608  (column names and conditions of our own)
-    values = {"datasets": sorted(datasets), "jobs": sorted(jobs), "near": sides[0], "far": sides[1], "rows": rows}
+    values: dict[str, Any] = {
+        "datasets": sorted(datasets),
+        "jobs": sorted(jobs),
+        "near": sides[0],
+        "far": sides[1],
+        "rows": rows,
+    }
     found = Step()
     counts = [0, 0, 0]
     stated: set[tuple[int, int, int]] = set()
@@ -136,12 +143,24 @@ def column_step(columns: Collection[Column], *, upstream: bool, view: View, rows
     WHERE {ruled}
     """  # noqa: S608
     ordered = sorted(columns)
-    values = {"nodes": [node for node, _ in ordered], "names": [name for _, name in ordered], "rows": rows}
+    values: dict[str, Any] = {"nodes": [node for node, _ in ordered], "names": [name for _, name in ordered], "rows": rows}
     with connection.cursor() as cursor:
         cursor.execute(sql, values | view.values)
         fetched = cursor.fetchall()
     edges = sorted({_made(row) for row in fetched}, key=lambda item: (item.source, item.target, item.job_id))
     return edges, bool(fetched) and fetched[0][8] >= rows
+
+
+def columns_stated(jobs: Collection[int], *, view: View) -> set[tuple[int, int]]:
+    """(job, node of an output) for which the job says which columns it is made of."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT DISTINCT c.job_id, t.node_id FROM lineage_edgeclaim c JOIN lineage_place t ON t.dataset_id = c.dataset_id"  # noqa: S608
+            " JOIN lineage_edgeset s ON s.id = c.edge_set_id"
+            f" WHERE c.job_id = ANY(%(jobs)s) AND s.source = 1 AND {view.claims('c')} AND {view.places('t', 'c')}",
+            {"jobs": sorted(jobs), **view.values},
+        )
+        return set(cursor.fetchall())
 
 
 def _made(row: tuple[Any, ...]) -> ColumnEdge:

@@ -9,9 +9,11 @@ from datetime import datetime
 
 from catalog import selectors as catalog
 from lineage.models import Dataset
+from lineage.selectors import edges
 from lineage.selectors.columns import column_walk
 from lineage.selectors.edges import Column, ColumnEdge
 from lineage.selectors.graph import Key, walk
+from lineage.selectors.visibility import View
 
 __all__ = ["Impact", "Product", "Reached", "impact", "products_of"]
 
@@ -64,10 +66,10 @@ def impact(start: Iterable[Column], *, depth: int, as_of: datetime | None = None
     """
     begin = sorted(set(start))
     graph = column_walk(begin, depth=depth, upstream=False, downstream=True, as_of=as_of, limit=limit)
-    edges = list(graph.edges.values())
+    flows = list(graph.edges.values())
     found = Impact(cut=graph.cut, more=sorted(graph.more))
-    before = _spread(begin, edges, lambda _: True)
-    open_ways = [_spread(begin, edges, way) for way in (_unmasked, _unaggregated, lambda edge: edge.direct)]
+    before = _spread(begin, flows, lambda _: True)
+    open_ways = [_spread(begin, flows, way) for way in (_unmasked, _unaggregated, lambda edge: edge.direct)]
     for column in graph.columns:
         if column in begin or column not in before:
             continue
@@ -76,28 +78,38 @@ def impact(start: Iterable[Column], *, depth: int, as_of: datetime | None = None
         found.columns.append(Reached(column, len(path) - 1, path, *flags))
     found.columns.sort(key=lambda item: (item.distance, item.column))
     found.datasets = {item.column[0]: True for item in found.columns if item.column[1]}
-    found.jobs = {edge.job_id for edge in edges if edge.job_id}
+    found.jobs = {edge.job_id for edge in flows if edge.job_id}
     _whole(found, begin, depth, as_of, limit)
     return found
 
 
 def _whole(found: Impact, begin: list[Column], depth: int, as_of: datetime | None, limit: int) -> None:
-    """Datasets that columns do not reach but datasets do: for those no columns were stated, or a filter led there."""
+    """Datasets that columns do not reach but datasets do: a filter led there, or a job that states no columns for them."""
+    view = View(as_of)
+    touched = {node for node, _ in begin} | set(found.datasets)
+    beside = edges.step(touched, [], downstream=True, view=view, rows=limit + 1)
+    stated = edges.columns_stated({job for _, job in beside.near}, view=view)
+    silent = {pair for pair in beside.far if pair not in stated}
+    # Whoever reads and writes nothing shows or sends what it reads.
+    found.jobs |= {job for job, _ in silent} | ({job for _, job in beside.near} - {job for job, _ in beside.far})
     wholes = {item.column[0] for item in found.columns if not item.column[1]}
-    origin = {node for node, _ in begin}
-    around = walk([("dataset", node) for node in sorted(origin)], depth=1, direction="downstream", as_of=as_of, limit=limit)
-    silent = {key for kind, key in around.nodes if kind == "dataset"} - set(found.datasets) - origin
-    start: list[Key] = [("dataset", node) for node in sorted(wholes | silent)]
-    if not start:
+    wholes |= ({node for _, node in silent} | {node for _, _, node in beside.stated}) - touched
+    found.cut = found.cut or beside.short
+    if not wholes:
         return
-    graph = walk(start, depth=max(depth - 1, 0), direction="downstream", as_of=as_of, limit=limit)
+    graph = walk(
+        [("dataset", node) for node in sorted(wholes)],
+        depth=max(depth - 1, 0),
+        direction="downstream",
+        as_of=as_of,
+        limit=limit,
+    )
     for kind, key in graph.nodes:
         if kind == "job":
             found.jobs.add(key)
-        elif key not in origin:
-            found.datasets.setdefault(key, False)
-    found.jobs |= {key for kind, key in around.nodes if kind == "job"}
-    found.cut = found.cut or graph.cut or around.cut
+        elif key not in touched:
+            found.datasets[key] = False
+    found.cut = found.cut or graph.cut
     found.more_nodes = sorted(graph.more)
 
 
@@ -110,11 +122,11 @@ def _unaggregated(edge: ColumnEdge) -> bool:
 
 
 def _spread(
-    begin: Iterable[Column], edges: Iterable[ColumnEdge], passes: Callable[[ColumnEdge], bool]
+    begin: Iterable[Column], flows: Iterable[ColumnEdge], passes: Callable[[ColumnEdge], bool]
 ) -> dict[Column, Column | None]:
     """Columns that the passing edges reach, each with the one before it on a shortest way."""
     outgoing: dict[Column, list[Column]] = {}
-    for edge in edges:
+    for edge in flows:
         if passes(edge):
             outgoing.setdefault(edge.source, []).append(edge.target)
     before: dict[Column, Column | None] = dict.fromkeys(begin)

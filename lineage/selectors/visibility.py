@@ -40,7 +40,7 @@ class View:
         Edges that a ``lineage`` facet states stand only while the job's output is one whose sources such a facet states.
         """
         return (
-            f"({self._known(claim)} AND ({claim}.job_id = 0 OR EXISTS (SELECT FROM lineage_edge held"  # noqa: S608
+            f"({self._known(claim)} AND ({claim}.job_id = 0 OR EXISTS (SELECT FROM lineage_edge held"
             f" WHERE held.job_id = {claim}.job_id AND held.dataset_id = {claim}.dataset_id AND {self._known('held')}"
             f" AND ({claim}.source = 1 OR held.direction = 1 OR held.explicit))))"
         )
@@ -58,6 +58,6 @@ class View:
     def alive(self, dataset: str) -> str:
         """Condition on a row of ``lineage_dataset``: its name stands for something (again, if it ever ended)."""
         return (
-            f"EXISTS (SELECT FROM lineage_place stands WHERE stands.dataset_id = {dataset}.id"  # noqa: S608
+            f"EXISTS (SELECT FROM lineage_place stands WHERE stands.dataset_id = {dataset}.id"
             f" AND stands.until_time IS NULL AND {self._known('stands')})"
         )
