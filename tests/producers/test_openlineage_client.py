@@ -180,16 +180,19 @@ def test_a_faulty_event_is_named_and_the_others_of_its_batch_are_stored(touchsto
     assert sum(row["times"] for row in rows) == 2
 
 
-def test_events_arrive_once_although_the_server_was_gone_when_they_were_first_sent(
+def test_events_arrive_although_the_server_was_gone_when_they_were_first_sent(
     touchstone: Touchstone, client: Environment, producer_key: str
 ) -> None:
-    """The web server is killed and frozen under the client, which sends again until it is answered."""
+    """The web server is killed under the client, which sends again until it is answered."""
     for way, kind in {"sync": "http", "async": "async_http"}.items():
         namespace = f"client-{way}-outage"
-        # As the client's defaults, with more patience than a busy machine needs to start a web server.
+        # As the client's defaults, with more patience: a busy machine takes its time to start a web server.
         told = transport(touchstone.url, producer_key, kind, retry={"total": 8, "connect": 8, "read": 8})
-        touchstone.kill("web")
-        done = client.program("openlineage_client", {"transport": told, "world": {"namespace": namespace, "seed": "one"}})
-        answered = [done["stats"]["success"]] if done["stats"] else [done["answers"].count(201) + done["answers"].count(200)]
-        assert answered == [8], done["answers"]
+        with touchstone.outage("web", outage_s=6):
+            assert not touchstone.installation.answers("/healthz")
+            done = client.program("openlineage_client", {"transport": told, "world": {"namespace": namespace, "seed": "one"}})
+        if done["stats"] is None:
+            assert set(done["answers"]) <= {200, 201}
+        else:
+            assert done["stats"] == {"pending": 0, "success": 8, "failed": 0}
         eventually(partial(world_is_right, touchstone, namespace))

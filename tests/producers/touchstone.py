@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -40,15 +42,24 @@ class Touchstone:
         bound = [part for namespace in namespaces or ("*",) for part in ("--namespace", namespace)]
         return self.installation.manage("apikey", "create", name, "--role", "producer", *bound).strip()
 
-    def kill(self, child: str) -> None:
-        """Kill one of its processes, which its supervisor starts anew. Returns when it is dead."""
+    @contextmanager
+    def outage(self, child: str, *, outage_s: float) -> Iterator[None]:
+        """Kill one of its processes; its supervisor, held for a while, starts it anew while the block goes on."""
+        supervisor = self.installation.process
+        assert supervisor is not None
         known = read_json(self.installation.home / "run" / "supervisor.json")["children"][child]
         process = psutil.Process(int(known["pid"]))
         family = [*process.children(recursive=True), process]
-        for member in family:
-            with suppress(psutil.NoSuchProcess):
-                member.kill()
-        psutil.wait_procs(family, timeout=10)
+        supervisor.send_signal(signal.SIGSTOP)
+        go_on = threading.Timer(outage_s, supervisor.send_signal, [signal.SIGCONT])
+        go_on.start()
+        try:
+            for member in family:
+                with suppress(psutil.NoSuchProcess):
+                    member.kill()
+            yield
+        finally:
+            go_on.join()
 
     def get(self, path: str, **query: Any) -> Json:
         answer = self.reader.get(f"/api/v1/{path}", params=query)
