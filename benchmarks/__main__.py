@@ -19,7 +19,17 @@ from types import FrameType
 from benchmarks.figures import Figure, lines
 
 ROOT = Path(__file__).resolve().parents[1]
-NAMES = ("demo_once", "kpi_refresh", "pipeline_overhead", "history", "serving")
+NAMES = (
+    "demo_once",
+    "kpi_refresh",
+    "pipeline_overhead",
+    "history",
+    "serving",
+    "lineage_ingest",
+    "lineage_soak",
+    "lineage_explorer",
+    "provenance",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

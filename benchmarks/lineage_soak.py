@@ -35,6 +35,8 @@ from controlplane.embedded.home import ROOT
 
 # What is killed, more often what holds more work. Mean seconds between two kills: KILL_EVERY.
 TARGETS = ("lineage", "lineage", "projector", "projector", "web worker", "web worker", "relay", "web")
+# A younger process is spared: one that always dies while it starts does nothing that could go wrong.
+LEAST_AGE_S = 15.0
 FOLD_PATIENCE_S = 1800.0
 
 
@@ -189,8 +191,10 @@ class Chaos(threading.Thread):
 
     def _kill(self, name: str) -> None:
         pid = self._pid(name)
-        if pid is not None:
-            with suppress(ProcessLookupError):
+        if pid is None:
+            return
+        with suppress(ProcessLookupError, psutil.Error):
+            if time.time() - psutil.Process(pid).create_time() > LEAST_AGE_S:
                 os.kill(pid, signal.SIGKILL)
                 self.kills[name] += 1
 
