@@ -68,6 +68,7 @@ class Table:
     table_version: int | None
     kept_rows: int | None
     kept_hash: str | None
+    moved_files: tuple[str, ...] = ()  # logical ids of files that hold other versions of the same keys
 
     @property
     def equal(self) -> bool | None:
@@ -134,6 +135,7 @@ class _Work:
         self.names = _table_names(plan.nodes)
         self.written: set[NodeKey] = set()
         self.schemas: dict[NodeKey, pa.Schema] = {}
+        self.moved: dict[NodeKey, tuple[str, ...]] = {}
         self.done = 0
 
     def run(self) -> Recomputed:
@@ -228,6 +230,7 @@ class _Work:
         found = self._files_with_same_keys(node.contract, self.plan.files_of(node), others)
         if found:
             node.epochs = epochs_with(node, found)
+            self.moved[node.key] = tuple(self.plan.files[pk].logical_id for pk in found)
 
     def _files_with_same_keys(self, contract: Contract, files: Iterable[BronzeFile], others: list[BronzeFile]) -> list[int]:
         columns = pa.schema([*(pa.field(name, pa.string()) for name in contract.key), pa.field(BRONZE_FILE, pa.string())])
@@ -337,7 +340,17 @@ class _Work:
         kept_rows, kept_hash = _kept(node)
         if not rows and not kept_rows and (digest == "" or kept_hash == ""):
             digest, kept_hash = "", None if kept_hash is None else ""  # nothing on both sides, with or without a table
-        return Table(contract.dataset, contract.layer, made, rows, digest, node.table_version, kept_rows, kept_hash)
+        return Table(
+            contract.dataset,
+            contract.layer,
+            made,
+            rows,
+            digest,
+            node.table_version,
+            kept_rows,
+            kept_hash,
+            self.moved.get(node.key, ()),
+        )
 
     def _figure(self, result: Recomputed) -> None:
         node = self.plan.nodes[-1]

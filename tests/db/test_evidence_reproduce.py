@@ -162,7 +162,11 @@ def test_after_a_late_correction_the_old_figure_and_the_new_one_are_both_reprodu
     move(prepared, moved, days=1)
     back = figure()
     assert back.value == old.value
-    assert [reproduce(value).outcome for value in (old, new, back)] == ["reproduced"] * 3
+    done = [reproduce(value) for value in (old, new, back)]
+    assert [one.outcome for one in done] == ["reproduced"] * 3
+    # The version in between lies in a file that brought nothing into this day, and the evidence names that file as well.
+    (between,) = next(one["moved_files"] for one in done[2].result["datasets"] if one["dataset"] == "orders")
+    assert between in bundles.bundle.unpack(bundles.bundle_build(value_id=back.pk)).entries["files.json"].decode()
 
 
 def session_bytes(day: date) -> bytes:

@@ -41,7 +41,8 @@ def bundle_build(*, value_id: int) -> bytes:
     plan = selectors_reproduce.plan(value)
     done = reproductions_of_value(value.pk).filter(state=Reproduction.State.DONE).first()
     tables = _tables(plan, done)
-    files = sorted({file.pk: file for node in plan.nodes for file in plan.files_of(node)}.values(), key=lambda f: f.logical_id)
+    known = selectors_reproduce.files_known({one for table in tables for one in table["files"]})
+    files = [known[one] for one in sorted(known)]
     entries: dict[str, bytes] = {
         bundle.README: bundle.README_TEXT.encode(),
         bundle.KEYS: keys.canonical_json(keys.trust_anchor()),
@@ -149,7 +150,10 @@ def _tables(plan: selectors_reproduce.Plan, done: Reproduction | None) -> list[d
                 "partitions": None if made is None else list(made),
                 "table_version": node.table_version,
                 "serve": contract.serve,
-                "files": sorted(file.logical_id for file in plan.files_of(node)),
+                # Files that only a reproduction finds hold other versions of keys that have moved between partitions.
+                "files": sorted(
+                    {file.logical_id for file in plan.files_of(node)} | set(computed.get("moved_files", ()) if computed else ())
+                ),
                 "rows": computed["rows"] if computed else rows,
                 "content_hash": computed["content_hash"] if computed else digest,
                 "content_hash_of": "reproduction" if computed else "lake" if digest is not None else None,

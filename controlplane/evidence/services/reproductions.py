@@ -238,6 +238,7 @@ def _table_json(plan: selectors_reproduce.Plan, table: Any) -> dict[str, Any]:
         "kept_rows": table.kept_rows,
         "kept_hash": table.kept_hash,
         "equal": table.equal,
+        "moved_files": list(table.moved_files),
     }
 
 
