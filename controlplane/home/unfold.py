@@ -29,6 +29,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     from controlplane.ui import registry
 
     groups: dict[str, list[dict[str, Any]]] = {}
+    found: list[dict[str, Any]] = []
     for item in registry.nav_items():
         if not user_has_role(request.user, *item.roles, Role.AUDITOR):
             continue
@@ -37,7 +38,12 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
         except NoReverseMatch:
             continue
         active = request.path == url if url == "/" else request.path.startswith(url)
-        groups.setdefault(item.group, []).append({"title": item.title, "icon": item.icon, "link": url, "active": active})
+        found.append({"title": item.title, "icon": item.icon, "link": url, "active": active})
+        groups.setdefault(item.group, []).append(found[-1])
+    # Of entries whose addresses lie below one another, the nearest is where the reader is.
+    nearest = max((len(entry["link"]) for entry in found if entry["active"]), default=0)
+    for entry in found:
+        entry["active"] = entry["active"] and len(entry["link"]) == nearest
     return [{"title": title, "items": items} for title, items in groups.items()]
 
 

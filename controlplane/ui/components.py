@@ -37,7 +37,7 @@ def time(moment: datetime | None, *, clock: bool = False, empty: str = "–") ->
     if moment is None:
         return format_html('<span class="ts-subtle">{}</span>', empty)
     zone = settings.BUSINESS_TIME_ZONE
-    before = f"{formats.local_clock(moment, zone)} (" if clock else ""
+    before = f"{formats.local_clock(moment, zone, timezone.now())} (" if clock else ""
     return format_html(
         '<time datetime="{}" title="{}">{}<span data-ago>{}</span>{}</time>',
         formats.iso(moment),

@@ -122,8 +122,11 @@ def exact(moment: datetime, zone: str) -> str:
     return f"{utc:%Y-%m-%d %H:%M:%S} UTC · {day}{local:%H:%M:%S} {zone}"
 
 
-def local_clock(moment: datetime, zone: str) -> str:
-    return f"{moment.astimezone(ZoneInfo(zone)):%H:%M:%S}"
+def local_clock(moment: datetime, zone: str, now: datetime | None = None) -> str:
+    """``14:02:10``; with ``now``, the day stands before it when that is another: ``3 Mar 2026, 14:02:10``."""
+    local = moment.astimezone(ZoneInfo(zone))
+    other_day = now is not None and local.date() != now.astimezone(ZoneInfo(zone)).date()
+    return f"{day(local)}, {local:%H:%M:%S}" if other_day else f"{local:%H:%M:%S}"
 
 
 def iso(moment: datetime) -> str:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
+from controlplane.ui import components
 from controlplane.ui.icons import PATHS
 from controlplane.ui.registry import Mark
 from controlplane.ui.states import look
@@ -46,6 +49,27 @@ class Node:
     @property
     def more(self) -> bool:
         return bool(self.hidden_up or self.hidden_down)
+
+    @cached_property
+    def cell(self) -> SafeString:
+        """The node in the table: a link, and links to what is out of sight. Made once, a node stands in many rows."""
+        more = format_html_join(
+            "",
+            ' <a class="lin-more-link" href="{}" data-redraw title="{}" aria-label="{}">{} {}</a>',
+            (
+                (item.href, item.say, item.say, item.sign, "upstream" if item.place == "left" else "downstream")
+                for item in self.controls
+                if item.place in ("left", "right") and item.sign != "−"
+            ),
+        )
+        return format_html(
+            '<span class="lin-cell">{} <a class="ts-link" href="{}">{}</a> <span class="ts-subtle">{}</span>{}</span>',
+            components.icon("flow" if self.kind == "job" else "table"),
+            self.href,
+            self.label,
+            f"{self.kind}, deleted" if self.gone else self.kind,
+            more,
+        )
 
 
 @dataclass

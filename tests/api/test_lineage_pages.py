@@ -8,12 +8,16 @@ from xml.etree import ElementTree
 
 import pytest
 from django.test import Client
+from django.urls import reverse
 
 from controlplane.accounts import services as accounts
+from controlplane.audit.models import AuditEntry
 from controlplane.ui import registry
 from controlplane.ui.registry import Mark
 from lineage import services
 from lineage.domain.drawing import Box, draw, shortened
+from lineage.models import Dataset, DatasetVersion, Quarantine
+from lineage.views.addresses import version_url
 from tests.lineage_support import columns, dataset, run_event, run_uuid
 
 pytestmark = pytest.mark.django_db
@@ -160,3 +164,50 @@ def test_long_names_keep_both_ends() -> None:
     assert len(text) == 20
     assert text.startswith("s3://")
     assert text.endswith("orders_daily")
+
+
+def test_a_version_says_what_changed_since_the_one_before() -> None:
+    events = [
+        run_event("load", time=9, run="r7", outputs=[dataset("grown", fields=["id", "old"])]),
+        run_event("load", time=10, run="r8", outputs=[dataset("grown", fields=["id", "fresh"])]),
+    ]
+    services.events_ingest(bodies=events, producer="tests")
+    services.pending_project()
+    row = Dataset.objects.get(name="grown")
+    html = page(signed_in("steward"), version_url(DatasetVersion.objects.filter(dataset_id=row.id).latest("first_time")))
+    changed = html[html.index("What changed") : html.index("Schema of this version")]
+    assert "Added" in changed
+    assert "fresh" in changed
+    assert "Removed" in changed
+    assert "old" in changed
+    assert "<code>id</code>" not in changed
+
+
+def test_filters_keep_what_matches_and_the_node_in_the_middle() -> None:
+    client = signed_in("owner")
+    shown = page(client, "/lineage/", node="dataset:shop:raw", depth="3", namespace="nowhere")
+    assert 'data-key="dataset:shop:mart"' not in shown
+    assert 'data-key="dataset:shop:raw"' in shown
+    assert 'data-key="dataset:shop:mart"' in page(client, "/lineage/", node="dataset:shop:raw", depth="3", namespace="shop")
+
+
+def test_refused_events_are_closed_to_those_who_need_not_see_them_and_bodies_need_a_reason() -> None:
+    services.events_ingest(bodies=['["somebody@example.org"]'], producer="tests")
+    item = Quarantine.objects.get()
+    one, act = reverse("lineage_refused_one", args=[item.uuid]), reverse("lineage_refused_act")
+    dismissal = {"events": str(item.pk), "action": "dismiss", "reason": "sent by a test"}
+    assert signed_in("owner").get(one).status_code == 403
+    dpo = signed_in("dpo")
+    assert "somebody@" not in page(dpo, one)
+    assert "somebody@" not in dpo.post(one, {"reason": "short"}).content.decode()
+    assert "somebody@" in dpo.post(one, {"reason": "a subject asks for access"}).content.decode()
+    assert AuditEntry.objects.filter(action="ui.reveal").exists()
+    assert dpo.post(act, dismissal).status_code == 403
+    oncall = signed_in("oncall")
+    oncall.post(act, {**dismissal, "reason": "no"})
+    item.refresh_from_db()
+    assert item.state == "open"
+    oncall.post(act, dismissal)
+    item.refresh_from_db()
+    assert item.state == "dismissed"
+    assert AuditEntry.objects.filter(action="lineage.quarantine_dismiss").exists()

@@ -70,7 +70,7 @@ def open_graph(page: Page, world: LiveServer, node: str = "dataset:shop:mart") -
 
 
 def labels(page: Page) -> set[str]:
-    return {text for text in page.locator("#lin-frame a.lin-node .lin-label").all_inner_texts() if text}
+    return {text for text in page.locator("#lin-frame a.lin-node .lin-label").all_text_contents() if text}
 
 
 def state_of(page: Page) -> dict[str, list[str]]:
@@ -137,7 +137,7 @@ def test_the_graph_expands_folds_and_opens_columns_in_place_and_its_address_says
     page.locator("#lin-frame a[aria-label='Open the columns of clean']").press("Enter")
     page.locator("#lin-frame .lin-cname", has_text="who").wait_for()
     page.locator("#lin-frame a[aria-label='Open the columns of raw']").press("Enter")
-    page.locator("#lin-frame .lin-flow").nth(1).wait_for(state="attached")
+    page.locator("#lin-frame .lin-cname", has_text="email").wait_for()
     assert page.locator("#flows-title").is_visible(), "the table does not say what the lines between columns say"
     page.locator("#lin-frame a.lin-column[aria-label^='Column who']").focus()
     assert page.locator("#lin-frame .lin-column.lin-on").count() == 2, "a column and what it is made of"

@@ -127,7 +127,7 @@
     if (tool) { if (tool.dataset.zoom === "fit") fit(); else zoom(scale * (tool.dataset.zoom === "in" ? 1.25 : 0.8)); }
     const link = event.target.closest("#lin-frame a.lin-button, #lin-explorer a[data-redraw]");
     if (link) { event.preventDefault(); redraw(link.getAttribute("href"), link); }
-    if (!event.target.closest(".lin-menu")) all(".lin-menu[open]").forEach((menu) => { menu.open = false; });
+    all(".lin-menu[open]").forEach((menu) => { if (!menu.contains(event.target)) menu.open = false; });
     if (!event.target.closest(".lin-find")) close();
   });
   document.addEventListener("submit", (event) => {
@@ -155,6 +155,8 @@
   // --- keys, pointer, wheel --------------------------------------------------------------------------------------------
   document.addEventListener("keydown", (event) => {
     if (event.target.id === "lin-q") { typing(event); return; }
+    const menu = event.key === "Escape" && event.target.closest?.(".lin-menu[open]");
+    if (menu) { menu.open = false; menu.querySelector("summary").focus(); return; }
     const frame = event.target.closest?.("#lin-frame");
     if (!frame || event.ctrlKey || event.metaKey || event.altKey) return;
     const node = event.target.closest(".lin-item")?.querySelector(".lin-node");
