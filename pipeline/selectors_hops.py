@@ -24,7 +24,7 @@ CROSS JOIN LATERAL (
   SELECT step_id FROM pipeline_partitionwrite
   WHERE dataset = r.dataset AND partition = r.partition AND (r.version IS NULL OR table_version <= r.version)
     AND step_id < r.reader
-  ORDER BY table_version DESC LIMIT 1
+  ORDER BY table_version DESC, step_id DESC LIMIT 1
 ) AS w
 """
 

@@ -34,7 +34,8 @@ SELECT s.channel, s.region, COUNT(*) AS n, SUM(s.amount) AS total FROM side_rows
 _NEWEST_SQL = """
 SELECT p.partition, w.step_id FROM unnest(%s::text[]) AS p(partition)
 CROSS JOIN LATERAL (
-  SELECT step_id FROM pipeline_partitionwrite WHERE dataset = %s AND partition = p.partition ORDER BY table_version DESC LIMIT 1
+  SELECT step_id FROM pipeline_partitionwrite WHERE dataset = %s AND partition = p.partition
+  ORDER BY table_version DESC, step_id DESC LIMIT 1
 ) AS w
 """
 

@@ -31,10 +31,12 @@ def evidence(request: HttpRequest) -> HttpResponseBase:
         at = request.GET.get("at", "")
         address = reverse("evidence_kpi_day", args=[key, day])
         return redirect(f"{address}?at={at}" if at else address)
+    readings = selectors_kpi.kpi_readings()
+    choices = [one.kpi for one in readings]
     return render_page(
         request,
         "evidence/evidence.html",
-        {"kpis": selectors_kpi.kpi_readings(), "choices": kpi_choices(), "today": selectors_kpi.business_today()},
+        {"kpis": readings, "choices": choices, "today": selectors_kpi.business_today()},
         title="Trace a figure",
     )
 
@@ -42,19 +44,20 @@ def evidence(request: HttpRequest) -> HttpResponseBase:
 @page(*STAFF_ROLES)
 def evidence_kpi(request: HttpRequest, key: str) -> HttpResponseBase:
     """The newest day that has a figure."""
-    kpi_or_404(key)
     today = selectors_kpi.business_today()
     return _trail_page(request, key, selectors_trail.kpi_day_latest(key, until=today) or today)
 
 
 @page(*STAFF_ROLES)
 def evidence_kpi_day(request: HttpRequest, key: str, day: str) -> HttpResponseBase:
-    kpi_or_404(key)
     return _trail_page(request, key, day_or_404(day))
 
 
 def _trail_page(request: HttpRequest, key: str, day: date) -> HttpResponseBase:
-    contract, kpi = kpi_or_404(key)
+    contracts = {one.kpi.key: one for one in selectors_kpi.kpi_contracts() if one.kpi}
+    contract = contracts.get(key)
+    if contract is None:
+        raise Http404("no contract defines this KPI")
     at, fault = moment(request.GET.get("at", ""))
     pk = request.GET.get("value", "")
     found = selectors_trail.trail(key=key, day=day, at=at, value_pk=int(pk) if pk.isdigit() else None)
@@ -66,11 +69,11 @@ def _trail_page(request: HttpRequest, key: str, day: date) -> HttpResponseBase:
         {
             "trail": found,
             "contract": found.contract if found else contract,
-            "kpi": kpi,
+            "kpi": contract.kpi,
             "day": day,
             "at": at,
             "fault": fault,
-            "choices": kpi_choices(),
+            "choices": [one.kpi for one in contracts.values()],
             "today": selectors_kpi.business_today(),
             "earlier": earlier,
             "later": later,
@@ -79,7 +82,7 @@ def _trail_page(request: HttpRequest, key: str, day: date) -> HttpResponseBase:
             "sides": selectors_rows.sides(key),
             "steps_shown": STEPS_SHOWN,
         },
-        title=kpi.title,
+        title=contract.kpi.title if contract.kpi else key,
         crumbs=[("Trace a figure", reverse("evidence"))],
         status=400 if fault else 200,
     )
@@ -170,10 +173,6 @@ def day_crumbs(kpi: Kpi, day: date, *, value: KpiValue | None = None) -> list[tu
         ("Trace a figure", reverse("evidence")),
         (f"{kpi.title}, {day:%-d %b %Y}", f"{address}?value={value.pk}" if value else address),
     ]
-
-
-def kpi_choices() -> list[Kpi]:
-    return [one.kpi for one in selectors_kpi.kpi_contracts() if one.kpi]
 
 
 def moment(text: str) -> tuple[datetime | None, str]:

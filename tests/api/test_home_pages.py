@@ -129,7 +129,7 @@ QUERIES = {
     "quarantine": 7,
     "limits": 9,
     "evidence": 7,
-    "evidence_kpi": 26,
+    "evidence_kpi": 28,
 }
 
 

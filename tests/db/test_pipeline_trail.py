@@ -70,3 +70,23 @@ def test_the_figure_as_it_was_known_at_a_moment() -> None:
 def test_a_day_without_a_figure_has_no_trail() -> None:
     pages_world.contracts_ready()
     assert selectors_trail.trail(key="net_revenue", day=business_today()) is None
+
+
+def test_a_file_counts_with_what_it_had_brought_by_then() -> None:
+    """Records let go later come on top; a whole judgement replaces what was before; nothing reaches back to older figures."""
+    pages_world.world()
+    today = business_today().isoformat()
+    file = pages_world.file_made(filename="late.csv")
+    expected = []
+    for rows, whole, now in ((80, True, 80), (3, False, 83), (70, True, 70), (0, True, 0)):
+        run = pages_world.run_made()
+        step = pages_world.step_made(run, "orders")
+        PartitionSource.objects.create(dataset="orders", partition=today, bronze_file=file, step=step, rows=rows, whole=whole)
+        for dataset in ("orders", "fact_order", "mart_daily_revenue"):
+            pages_world.writes_made(run.steps.filter(dataset=dataset).first() or pages_world.step_made(run, dataset), days=1)
+        expected.append((pages_world.figures_made(run, days=1)["net_revenue"], now))
+    for step, rows in expected:
+        found = selectors_trail.trail_of(step.kpi_values.get())
+        assert found is not None
+        orders = next(one for one in found.silver if one.dataset == "orders")
+        assert {one.pk: one.rows for one in orders.files.listed}.get(file.pk, 0) == rows
