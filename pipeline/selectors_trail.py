@@ -20,7 +20,7 @@ from pipeline.models import KpiValue, PartitionWrite, SqlText, Step
 from pipeline.selectors_files import Files
 from pipeline.selectors_hops import Contracts, Hop, hops
 from quality import selectors as quality
-from quality.models import QualityResult
+from quality.selectors import QualityResult
 
 HISTORY_SHOWN = 20
 CONFIRMED_LIMIT = 1000
@@ -359,6 +359,8 @@ def sql_datasets(sha256: str) -> list[str]:
 __all__ = [
     "Code",
     "Confirmed",
+    "KpiValue",
+    "Step",
     "Trail",
     "TrailDataset",
     "TrailStep",

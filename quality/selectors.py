@@ -8,6 +8,8 @@ from django.db.models import QuerySet
 
 from quality.models import QualityResult
 
+__all__ = ["QualityResult", "results_latest", "results_of_run", "results_of_runs"]
+
 
 def results_of_run(run_key: str) -> QuerySet[QualityResult]:
     return QualityResult.objects.filter(run_key=run_key)

@@ -8,10 +8,9 @@ from typing import Any
 
 from controlplane.lake import services as lake
 from pipeline import selectors_trail
-from pipeline.models import Step
 from pipeline.selectors_files import TrailFile
-from pipeline.selectors_trail import Trail, TrailDataset, TrailStep
-from quality.models import QualityResult
+from pipeline.selectors_trail import Step, Trail, TrailDataset, TrailStep
+from quality.selectors import QualityResult
 
 FORMAT = "touchstone/provenance/1"
 FILES_LISTED = 1000  # files per dataset; the totals count all of them

@@ -16,7 +16,7 @@ from django.urls import reverse
 from catalog.domain.contract import Contract, Kpi
 from controlplane.ui.pages import STAFF_ROLES, page, render_page
 from pipeline import selectors_change, selectors_kpi, selectors_rows, selectors_trail
-from pipeline.models import KpiValue
+from pipeline.selectors_trail import KpiValue
 
 STEPS_SHOWN = 6
 HISTORY_SHOWN = 12
