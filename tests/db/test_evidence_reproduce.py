@@ -127,7 +127,7 @@ def an_order_on(day: date) -> str:
         session.register_table("f", "gold/fact_order")
         sql = (
             "SELECT MIN(f.order_id) AS o FROM f"
-            f" WHERE f.order_date = DATE '{day}' AND f.status = 'delivered' AND f.net_revenue_amount > 1"
+            f" WHERE f.order_date = DATE '{day}' AND NOT f.is_cancelled AND f.net_revenue_amount > 1"
         )
         return str(session.fetch(sql)["o"][0].as_py())
 
