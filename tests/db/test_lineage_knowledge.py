@@ -34,6 +34,9 @@ def some_dataset(dice: random.Random) -> dict[str, Any]:
         4: ("columnLineage", columns(n=[(other["name"], "m")])),
         5: ("columnLineage", {"_deleted": True}),
         6: ("lineage", {"inputs": [{**other, "type": "DATASET"}]}),
+        7: ("columnLineage", columns(n=[(other["name"], "n")]) | {"dataset": [{**other, "field": "m"}]}),
+        8: ("schema", {"fields": [{"name": dice.choice("mnx"), "type": "string"}]}),
+        9: ("hierarchy", {"hierarchy": [{"type": "DATABASE", "name": dice.choice(NAMES)}]}),
     }
     if found := facets.get(dice.randrange(16)):
         item["facets"][found[0]] = {**FACET, **found[1]}
@@ -55,7 +58,9 @@ def some_events(dice: random.Random, count: int) -> list[dict[str, Any]]:
         if kind == "JOB":
             made.append(event | {"schemaURL": SCHEMA + "JobEvent"})
             continue
-        run = {"runId": run_uuid(f"{job} {dice.randrange(3)}")}
+        parent = {"run": {"runId": run_uuid(dice.choice(NAMES))}, "job": {"namespace": "etl", "name": dice.choice(NAMES)}}
+        parent["root"] = {"run": {"runId": run_uuid(dice.choice(NAMES))}, "job": parent["job"]}
+        run = {"runId": run_uuid(f"{job} {dice.randrange(3)}"), "facets": {"parent": parent} if dice.random() < 0.3 else {}}
         made.append(event | {"schemaURL": SCHEMA + "RunEvent", "eventType": kind, "run": run})
     return made
 
@@ -133,6 +138,10 @@ def test_the_graph_at_a_moment_is_that_of_a_store_that_heard_no_more(seed: int, 
 def test_tied_times_and_skewed_clocks_give_one_graph_in_any_order(seed: int, count: int) -> None:
     dice = random.Random(seed)
     events = some_events(dice, count)
+    for event in events:
+        for item in (*event.get("inputs", ()), *event.get("outputs", ())):
+            if dice.random() < 0.1:
+                item["facets"]["symlinks"] = {"_deleted": True}
     graph_clear()
     fold_in_any_order(dice, events)
     first = graph()
