@@ -27,6 +27,7 @@ NAMES = (
     "serving",
     "lineage_ingest",
     "lineage_soak",
+    "lineage_graph",
     "lineage_explorer",
     "provenance",
 )

@@ -122,24 +122,24 @@ def load(database_url: str, size: int) -> dict[str, int]:
             connection.execute(f"SET {setting}")
         indexes = _strip(connection)
         for statement in _HELPERS.strip().split(";\n"):
-            connection.execute(statement)  # type: ignore[arg-type]  (SQL of our own)
+            connection.execute(statement)
         counts = _names(connection, size)
         values = {"size": size, "hubs": max(1, size // 1000), "domains": size // DOMAIN, "at": LOADED_AT, "schema": _schema()}
-        connection.execute(_INPUTS.format(domain=DOMAIN, sources=SOURCES), values)  # type: ignore[arg-type]
+        connection.execute(_INPUTS.format(domain=DOMAIN, sources=SOURCES), values)
         connection.execute("ANALYZE made")
         for table, rows in _ROWS.items():
             sql = rows.replace("% ", "%% ").replace("%%(", "%(")
-            counts[table] = connection.execute(f"INSERT INTO {table} ({_COLUMNS[table]}) {sql}", values).rowcount  # type: ignore[arg-type]
+            counts[table] = connection.execute(f"INSERT INTO {table} ({_COLUMNS[table]}) {sql}", values).rowcount
         for definition in indexes:
-            connection.execute(definition)  # type: ignore[arg-type]
-        connection.execute(f"VACUUM ANALYZE {', '.join(TABLES)}")  # type: ignore[arg-type]
+            connection.execute(definition)
+        connection.execute(f"VACUUM ANALYZE {', '.join(TABLES)}")
         connection.execute("CHECKPOINT")
         return counts
 
 
 def _strip(connection: psycopg.Connection[Any]) -> list[str]:
     """Empty the tables and take their indexes away; returns what makes those again."""
-    connection.execute(f"TRUNCATE {', '.join(TABLES)}, lineage_namespace")  # type: ignore[arg-type]
+    connection.execute(f"TRUNCATE {', '.join(TABLES)}, lineage_namespace")
     kept: list[str] = []
     for table in TABLES:
         constraints = connection.execute(
@@ -149,13 +149,13 @@ def _strip(connection: psycopg.Connection[Any]) -> list[str]:
         ).fetchall()
         for name, definition in constraints:
             kept.append(f'ALTER TABLE {table} ADD CONSTRAINT "{name}" {definition}')
-            connection.execute(f'ALTER TABLE {table} DROP CONSTRAINT "{name}"')  # type: ignore[arg-type]
+            connection.execute(f'ALTER TABLE {table} DROP CONSTRAINT "{name}"')
         for name, definition in connection.execute(
             "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = %s", [table]
         ).fetchall():
             kept.append(definition)
-            connection.execute(f'DROP INDEX "{name}"')  # type: ignore[arg-type]
-        connection.execute(f"ALTER TABLE {table} SET UNLOGGED")  # type: ignore[arg-type]
+            connection.execute(f'DROP INDEX "{name}"')
+        connection.execute(f"ALTER TABLE {table} SET UNLOGGED")
     return kept
 
 

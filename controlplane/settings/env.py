@@ -70,6 +70,10 @@ class Env(BaseSettings):
         None, description="more such servers: name=url, separated by commas; keys in TOUCHSTONE_LINEAGE_KEY_<NAME>"
     )
 
+    def targets(self) -> list[LineageTarget]:
+        """The servers that accepted events go on to. Raises ValueError as ``lineage_targets``."""
+        return lineage_targets(self)
+
 
 @dataclass(frozen=True)
 class LineageTarget:

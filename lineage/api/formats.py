@@ -63,7 +63,7 @@ def wanted(request: Request) -> str:
 
 def answer(form: str, graph: Subgraph, named: Named, *, start: Key, end: Json) -> HttpResponse:
     names = {key: named.node_id(key) for key in graph.nodes}
-    made = networkx.DiGraph(**_flat(end))
+    made: Any = networkx.DiGraph(**_flat(end))
     for key in sorted(graph.nodes, key=names.__getitem__):
         row = named.datasets.get(key[1]) if key[0] == "dataset" else named.jobs.get(key[1])
         if row is not None:
@@ -94,7 +94,7 @@ def answer(form: str, graph: Subgraph, named: Named, *, start: Key, end: Json) -
 
 def columns(form: str, graph: ColumnGraph, named: Named, *, end: Json) -> HttpResponse:
     names = {column: named.field_id(column) for column in graph.columns if column[0] in named.datasets}
-    made = networkx.MultiDiGraph(**_flat(end))
+    made: Any = networkx.MultiDiGraph(**_flat(end))
     for column in sorted(names, key=names.__getitem__):
         row = named.datasets[column[0]]
         made.add_node(

@@ -30,7 +30,7 @@ GRAPH = [NODE, DEPTH, reads.AS_OF, LIMIT, reads.NAMESPACE, *reads.FILTERS, forma
 def lineage(request: HttpRequest) -> HttpResponse:
     """One address, two uses: producers POST events to it, readers GET the graph from it."""
     answer = ingest.event if request.method == "POST" else _lineage
-    return cast(HttpResponse, answer(request))
+    return answer(request)
 
 
 class LineageView(reads.ReadView):

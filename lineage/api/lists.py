@@ -150,7 +150,9 @@ class DatasetTag(DatasetDetail):
 
     instead = Tags.instead
 
-    def get(self, request: Request, namespace: str, name: str, tag: str, field: str | None = None) -> Response:
+    def get(  # type: ignore[override]
+        self, request: Request, namespace: str, name: str, tag: str, field: str | None = None
+    ) -> Response:
         inner = f"/fields/{field}" if field else ""
         return super().get(request, namespace, f"{name}{inner}/tags/{tag}")
 

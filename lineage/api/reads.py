@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.exceptions import APIException, MethodNotAllowed, NotFound, ValidationError
 from rest_framework.permissions import BasePermission
@@ -57,7 +57,7 @@ class ReadView(APIView):
             return super().get_permissions()  # type: ignore[return-value]
         return [HasRole(*EVERY_ROLE)()]
 
-    def http_method_not_allowed(self, request: Request, *_args: Any, **_kwargs: Any) -> Response:
+    def http_method_not_allowed(self, request: HttpRequest, *_args: Any, **_kwargs: Any) -> Response:
         raise MethodNotAllowed(request.method or "", detail=f"{request.method} is not answered here. {self.instead}")
 
     def handle_exception(self, exc: Exception) -> Response:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path, re_path
 
-from lineage.api import events, graph, ingest, jobs, lists, quarantine, ways
+from lineage.api import events, graph, ingest, jobs, lists, quarantine, targets, ways
 
 NAMESPACE = r"^api/v1/namespaces/(?P<namespace>.+?)"
 DATASET = NAMESPACE + r"/datasets/(?P<name>.+?)"
@@ -30,6 +30,8 @@ urlpatterns: list[URLPattern] = [
     path("api/v1/lineage/quarantine/<uuid:key>", quarantine.QuarantineItem.as_view(), name="lineage_api_quarantine_item"),
     path("api/v1/lineage/quarantine/<uuid:key>/replay", quarantine.QuarantineReplay.as_view(), name="lineage_api_replay"),
     path("api/v1/lineage/quarantine/<uuid:key>/dismiss", quarantine.QuarantineDismiss.as_view(), name="lineage_api_dismiss"),
+    path("api/v1/lineage/targets", targets.Targets.as_view(), name="lineage_api_targets"),
+    path("api/v1/lineage/targets/<str:name>/retry", targets.TargetRetry.as_view(), name="lineage_api_target_retry"),
     path("api/v1/column-lineage", graph.ColumnLineageView.as_view(), name="lineage_api_columns"),
     path("api/v1/events/lineage", events.Events.as_view(), name="lineage_api_events"),
     # Older clients of Marquez ask here.

@@ -14,7 +14,7 @@ from django.db import connection
 from django.db.models import QuerySet
 
 from controlplane.accounts.models import ApiKey
-from lineage.models import PROJECTED, Quarantine
+from lineage.models import PROJECTED, ForwardTarget, Quarantine
 
 __all__ = [
     "EventRow",
@@ -22,6 +22,8 @@ __all__ = [
     "events_of_run",
     "events_page",
     "events_pending",
+    "forward_targets",
+    "forward_waiting",
     "refused_events",
     "run_states",
     "status",
@@ -99,6 +101,21 @@ def events_page(
             [*(value for _, value in used), limit, offset],
         )
         return [EventRow(*row) for row in cursor.fetchall()]
+
+
+def forward_targets() -> QuerySet[ForwardTarget]:
+    """Servers that events go on to, by name; also those that are no longer configured."""
+    return ForwardTarget.objects.order_by("name")
+
+
+def forward_waiting() -> list[str]:
+    """Targets that have not been sent the newest event."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT t.name FROM lineage_forwardtarget t WHERE EXISTS (SELECT 1 FROM lineage_event e"
+            " WHERE e.recorded_at >= t.position AND (e.recorded_at, e.id) > (t.position, t.position_id))"
+        )
+        return [row[0] for row in cursor.fetchall()]
 
 
 def run_states(keys: Iterable[uuid.UUID], *, as_of: datetime) -> dict[uuid.UUID, tuple[str, datetime, bool]]:

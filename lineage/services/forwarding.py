@@ -23,7 +23,6 @@ from django.utils import timezone
 
 from controlplane.accounts.models import ApiKey, User
 from controlplane.audit import services as audit
-from controlplane.settings.env import LineageTarget, lineage_targets
 from controlplane.telemetry.metrics import counter
 from lineage.models import ForwardRefusal, ForwardTarget
 
@@ -61,10 +60,19 @@ class Forwarded:
     retry_after_s: float | None = None
 
 
-def targets() -> list[LineageTarget]:
+@dataclass(frozen=True)
+class Target:
+    """Another OpenLineage server. ``endpoint`` is where events are POSTed, ``key`` is sent as Bearer."""
+
+    name: str
+    endpoint: str
+    key: str | None
+
+
+def targets() -> list[Target]:
     """The configured servers; none while the setting cannot be read, which a system check reports."""
     try:
-        return lineage_targets(settings.ENV)
+        return [Target(item.name, item.endpoint, item.key) for item in settings.ENV.targets()]
     except ValueError:
         return []
 
@@ -126,13 +134,13 @@ def _final(status: int) -> bool:
 
 
 @contextmanager
-def _client(target: LineageTarget) -> Iterator[httpx.Client]:
+def _client(target: Target) -> Iterator[httpx.Client]:
     headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {target.key}"} if target.key else {})
     with httpx.Client(headers=headers, timeout=TIMEOUT_S) as client:
         yield client
 
 
-def _send(client: httpx.Client, target: LineageTarget, event: _Waiting) -> tuple[int, str, float | None]:
+def _send(client: httpx.Client, target: Target, event: _Waiting) -> tuple[int, str, float | None]:
     """Status (0 without an answer), the reason as words of ours, and what Retry-After says in seconds."""
     try:
         answer = client.post(target.endpoint, content=event.body.encode("utf-8", "surrogatepass"))
@@ -223,7 +231,7 @@ def _waiting(row: ForwardTarget, *, limit: int) -> list[_Waiting]:
 
 
 def forward_retry(*, name: str, actor: User | ApiKey | str) -> Forwarded:
-    """Send a target's dead letters once more, the oldest 200; those that it takes are forgotten, as are those no longer stored."""
+    """Send the oldest 200 dead letters of a target once more; those that it takes, or that are gone, are forgotten."""
     target = next((item for item in targets() if item.name == name), None)
     if target is None:
         return Forwarded(stopped="not configured")

@@ -14,8 +14,10 @@ import psycopg
 import pytest
 from django.conf import settings as django_settings
 from django.db import connection
+from django.test import Client
 from django.utils import timezone
 
+from controlplane.accounts import services as accounts
 from controlplane.audit.models import AuditEntry
 from controlplane.settings.checks import target_faults
 from controlplane.settings.env import Env, lineage_targets
@@ -162,6 +164,23 @@ def test_an_event_that_always_breaks_the_server_becomes_a_dead_letter_and_the_ne
         services.forward(name="default")
     assert servers[0].jobs == ["b"]
     assert ForwardRefusal.objects.get().status == 500
+
+
+def test_people_see_how_far_each_server_is_and_on_call_sends_dead_letters_again(servers: list[Server]) -> None:
+    send("a")
+    servers[0].answers = [(400, {})]
+    services.forward(name="default")
+    keys = {}
+    for role in ("auditor", "oncall"):
+        _, secret = accounts.apikey_create(name=role, role=role, namespaces=["*"], actor="tests")
+        keys[role] = {"Authorization": f"Bearer {secret}"}
+    body = Client().get("/api/v1/lineage/targets", headers=keys["auditor"]).json()
+    first, second = body["targets"]
+    assert (first["name"], first["deadLetters"], first["behindSeconds"]) == ("default", 1, 0)
+    assert (second["name"], second["sent"], second["url"]) == ("second", 0, f"{servers[1].url}/api/v1/lineage")
+    assert Client().post("/api/v1/lineage/targets/default/retry", headers=keys["auditor"]).status_code == 403
+    assert Client().post("/api/v1/lineage/targets/default/retry", headers=keys["oncall"]).json()["sent"] == 1
+    assert Client().post("/api/v1/lineage/targets/none/retry", headers=keys["oncall"]).status_code == 404
 
 
 def test_two_senders_at_once_send_once(servers: list[Server]) -> None:
