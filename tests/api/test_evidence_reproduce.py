@@ -7,12 +7,12 @@ from datetime import date
 import pytest
 from django.test import Client
 from django.urls import reverse
-from pipeline.selectors_pages import business_today
 
 from controlplane.audit.models import AuditEntry
 from controlplane.evidence.models import Reproduction
 from controlplane.outbox.models import OutboxMessage
 from pipeline.models import KpiValue
+from pipeline.selectors_kpi import business_today
 from tests import pages_world
 
 pytestmark = pytest.mark.django_db

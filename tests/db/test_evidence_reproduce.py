@@ -21,8 +21,10 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
+from catalog.selectors import contracts_current
 from catalog.services import contract_import
 from controlplane.audit.sealing import seal_pending
+from controlplane.evidence.domain import bundle
 from controlplane.evidence.domain.verify import verify
 from controlplane.evidence.models import Reproduction
 from controlplane.evidence.services import bundles, reproductions
@@ -103,7 +105,7 @@ def silver(dataset: str, order_id: str) -> list[dict[str, Any]]:
 
 def csv_of(dataset: str, records: list[dict[str, Any]]) -> bytes:
     """Records as their source would send them again."""
-    contract = worlds.contracts_current()[dataset]
+    contract = contracts_current()[dataset]
     names = [one.name for one in contract.drop_fields]
 
     def text(value: Any) -> str:
@@ -158,21 +160,27 @@ def test_after_a_late_correction_the_old_figure_and_the_new_one_are_both_reprodu
         assert (done.outcome, done.result["computed"]["value"]) == ("reproduced", f"{value.value.normalize():f}"), done.result
     # And where it went to, whose partition holds no file but the correction's for this order.
     there = KpiValue.objects.filter(kpi="net_revenue", business_date=old.business_date - timedelta(days=1)).first()
+    assert there is not None
     assert reproduce(there).outcome == "reproduced"
     move(prepared, moved, days=1)
     back = figure()
     assert back.value == old.value
-    done = [reproduce(value) for value in (old, new, back)]
-    assert [one.outcome for one in done] == ["reproduced"] * 3
+    again = [reproduce(value) for value in (old, new, back)]
+    assert [one.outcome for one in again] == ["reproduced"] * 3
     # The version in between lies in a file that brought nothing into this day, and the evidence names that file as well.
-    moved = next(one["moved_files"] for one in done[2].result["datasets"] if one["dataset"] == "orders")
-    named = bundles.bundle.unpack(bundles.bundle_build(value_id=back.pk)).entries["files.json"].decode()
+    moved = next(one["moved_files"] for one in again[2].result["datasets"] if one["dataset"] == "orders")
+    named = bundle.unpack(bundles.bundle_build(value_id=back.pk)).entries["files.json"].decode()
     assert [one for one in moved if one in named] == moved != []
 
 
 def session_bytes(day: date) -> bytes:
     at = f"{day}T10:00:00Z"
-    one = {"session_id": "eeeeeeee-0000-4000-8000-000000000001", "channel_source": "web", "region": "FR", "device": "phone"}
+    one: dict[str, Any] = {
+        "session_id": "eeeeeeee-0000-4000-8000-000000000001",
+        "channel_source": "web",
+        "region": "FR",
+        "device": "phone",
+    }
     one |= {"started_at": at, "ended_at": at, "updated_at": at, "customer_id": None}
     sink = pa.BufferOutputStream()
     pq.write_table(pa.Table.from_pylist([one | {"page_views": 3, "source_seq": 1}], schema=PARQUET_SCHEMA["sessions"]), sink)
@@ -196,7 +204,7 @@ def test_a_figure_computed_while_a_table_above_it_was_stopped_is_reproduced_from
     support.drain(as_of=prepared.world.as_of)
     new = figure("conversion_rate")
     assert stale.denominator == old.denominator
-    assert (stale.numerator, new.denominator) == (old.numerator - 1, old.denominator + 1)
+    assert (stale.numerator, new.denominator) == (old.numerator - 1, old.denominator + 1)  # type: ignore[operator]
     assert [reproduce(value).outcome for value in (old, stale, new)] == ["reproduced"] * 3
 
 
@@ -235,6 +243,7 @@ def test_a_figure_is_reproduced_with_the_sql_that_ran_then(
         operations.dataset_backfill(dataset="kpi_csat_index", values=[old.business_date.isoformat()], actor="system:test")
         support.drain(as_of=prepared.world.as_of)
         new = figure("csat_index")
+        assert old.value is not None
         assert new.value == (old.value * 20 / 25).quantize(Decimal("0.01"))
         assert [reproduce(value).outcome for value in (old, new)] == ["reproduced"] * 2
         kept = SqlText.objects.get(sha256=old.step.sql_sha256)
@@ -324,7 +333,7 @@ def test_a_raw_file_that_an_erasure_superseded_is_reproduced_except_for_it(
     path = Path(raw_file(value, "orders").uri)
     file = raw_file(value, "orders")
     data = path.read_bytes()[: path.read_bytes().rindex(b"\n", 0, -1) + 1]  # the last record taken out
-    record = Removal("erasure", 7, file.logical_id, bundles.bundle.sha256_of(data), 1, timezone.now(), "erasure:7")
+    record = Removal("erasure", 7, file.logical_id, bundle.sha256_of(data), 1, timezone.now(), "erasure:7")
     monkeypatch.setattr(removals, "_sources", {"test": lambda ids: [record] if file.logical_id in ids else []})
     with other_bytes(path, data):
         done = reproduce(value)

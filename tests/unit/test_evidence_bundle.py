@@ -73,7 +73,12 @@ def chain(entries: int = 3) -> tuple[bytes, bytes]:
 
 def made(key: bytes = KEY, **changed: bytes) -> bytes:
     """A small bundle; ``changed`` entries (dots for slashes) are put in after it was signed."""
-    table = {"dataset": "orders", "layer": "silver", "sql_sha256": [bundle.sha256_of(SQL)], "files": [logical_id(RAW)]}
+    table: dict[str, Any] = {
+        "dataset": "orders",
+        "layer": "silver",
+        "sql_sha256": [bundle.sha256_of(SQL)],
+        "files": [logical_id(RAW)],
+    }
     table |= {"contracts": [{"version": "1.0.0", "sha256": bundle.sha256_of(CONTRACT)}]}
     checkpoint, links = chain()
     entries = {
