@@ -163,3 +163,11 @@ def test_a_log_that_grew_is_cut_while_its_writer_goes_on(home: Home) -> None:
 
 def test_the_programs_are_stopped_with_the_web_server_last() -> None:
     assert [program.name for program in programs(8000)] == ["web", "worker", "lineage", "relay", "beat"]
+
+
+def test_the_fold_of_lineage_has_a_worker_that_pipeline_steps_cannot_occupy() -> None:
+    from lineage.tasks import QUEUE
+
+    queues = {one.name: one.command[one.command.index("--queues") + 1] for one in programs(8000) if "--queues" in one.command}
+    assert queues["lineage"].split(",") == [QUEUE]
+    assert QUEUE not in queues["worker"].split(",")
