@@ -227,8 +227,9 @@ def test_addresses_as_marquezs_web_ui_writes_them(ask: Any) -> None:
     assert {row["name"] for row in ask("/api/v1/tags")["tags"]} == {"PII", "SENSITIVE", "contact", "tier:gold"}
 
 
-def test_writes_of_marquez_are_refused_with_what_to_do_instead() -> None:
-    _, secret = accounts.apikey_create(name="producer", role="producer", namespaces=["*"], actor="tests")
+@pytest.mark.parametrize("role", ["producer", "auditor"])
+def test_writes_of_marquez_are_refused_with_what_to_do_instead(role: str) -> None:
+    _, secret = accounts.apikey_create(name=role, role=role, namespaces=["*"], actor="tests")
     answer = Client().put("/api/v1/namespaces/new", headers={"Authorization": f"Bearer {secret}"})
     assert answer.status_code == 405
     assert "event" in answer.json()["detail"]
