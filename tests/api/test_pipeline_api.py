@@ -318,7 +318,7 @@ def test_an_empty_body_is_an_empty_drop(producer: APIClient) -> None:
 
 
 def test_a_body_of_unknown_length_is_asked_for_its_length(producer: APIClient) -> None:
-    answer = producer.generic("POST", "/api/v1/drops/carriers?filename=a.csv", b"", headers={"Transfer-Encoding": "chunked"})
+    answer = producer.generic("POST", "/api/v1/drops/carriers?filename=a.csv", headers={"Transfer-Encoding": "chunked"})
     assert answer.status_code == 411
     assert "Content-Length" in answer.json()["detail"]
 

@@ -231,6 +231,8 @@ def test_two_figures_differ_by_the_file_and_the_row_that_came_between(prepared: 
     ]
     (side,) = found.sides
     assert side.explained
+    assert after.numerator is not None
+    assert before.numerator is not None
     assert [one.moved for one in side.rows] == [after.numerator - before.numerator]
     assert not found.differences
     page = signed_in("auditor").get(f"/evidence/kpi/net_revenue/{DAY}/change/?to={after.pk}").content.decode()

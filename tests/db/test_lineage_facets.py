@@ -47,7 +47,7 @@ INPUT = ["dataQualityAssertions", "dataQualityMetrics", "inputStatistics", "subs
 OUTPUT = ["outputStatistics", "subset"]
 
 
-def facets(names: list[str]) -> dict[str, dict[str, Any]]:
+def facets(names: list[str]) -> dict[str, Any]:
     return {name: {**FACET, "kept": name} for name in [*names, "acme_unknown"]}
 
 

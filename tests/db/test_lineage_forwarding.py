@@ -202,15 +202,21 @@ def test_an_event_that_commits_late_is_not_passed_over(servers: list[Server]) ->
     assert services.forward(name="default").sent == 1
 
 
+def settings_of(**given: Any) -> Env:
+    return Env(**given)
+
+
 def test_the_setting_says_what_is_wrong_with_it() -> None:
-    env = Env(openlineage_url="http://a:1/", lineage_targets="hub=https://b/openapi/openlineage, m=http://c/api/v1/lineage")
+    env = settings_of(
+        openlineage_url="http://a:1/", lineage_targets="hub=https://b/openapi/openlineage, m=http://c/api/v1/lineage"
+    )
     assert [(item.name, item.endpoint, item.key) for item in lineage_targets(env, {"TOUCHSTONE_LINEAGE_KEY_HUB": "k"})] == [
         ("default", "http://a:1/api/v1/lineage", None),
         ("hub", "https://b/openapi/openlineage/api/v1/lineage", "k"),
         ("m", "http://c/api/v1/lineage", None),
     ]
     for wrong in ("http://a", "x=ftp://a", "x=http://a,x=http://b", "X y=http://a"):
-        assert [fault.id for fault in target_faults(Env(lineage_targets=wrong))] == ["touchstone.E007"]
-    own = Env(openlineage_url="http://localhost:8000", port=8000)
+        assert [fault.id for fault in target_faults(settings_of(lineage_targets=wrong))] == ["touchstone.E007"]
+    own = settings_of(openlineage_url="http://localhost:8000", port=8000)
     assert [fault.id for fault in target_faults(own)] == ["touchstone.W006"]
     assert django_settings.ENV is not own

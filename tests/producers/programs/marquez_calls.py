@@ -26,7 +26,7 @@ def _called(client: MarquezClient, method: str, arguments: list[Any], keywords: 
     try:
         return {"answer": getattr(client, method)(*map(_argument, arguments), **keywords)}
     except errors.APIError as error:
-        refusal = error.__cause__.response  # type: ignore[union-attr]
+        refusal = error.__cause__.response
         return {"status": refusal.status_code, "error": refusal.text}
 
 
