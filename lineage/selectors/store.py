@@ -145,7 +145,10 @@ def bodies_mentioning(values: Iterable[str]) -> dict[str, int]:
     if not patterns:
         return found
     with connection.cursor() as cursor:
-        for table in ("lineage_event", "lineage_quarantine", "lineage_facet", "lineage_runfacet"):
+        # Retention keeps the facets of events that it dropped in a schema of its own.
+        cursor.execute("SELECT to_regnamespace('lineage_snapshot') IS NOT NULL")
+        kept = ("lineage_snapshot.lineage_facet", "lineage_snapshot.lineage_runfacet") if cursor.fetchone()[0] else ()
+        for table in ("lineage_event", "lineage_quarantine", "lineage_facet", "lineage_runfacet", *kept):
             cursor.execute(f"SELECT count(*) FROM {table} WHERE body::text ILIKE ANY(%s)", [patterns])  # noqa: S608
             if records := cursor.fetchone()[0]:
                 found[table] = records

@@ -58,7 +58,8 @@ def some_events(dice: random.Random, count: int) -> list[dict[str, Any]]:
         if kind == "JOB":
             made.append(event | {"schemaURL": SCHEMA + "JobEvent"})
             continue
-        parent = {"run": {"runId": run_uuid(dice.choice(NAMES))}, "job": {"namespace": "etl", "name": dice.choice(NAMES)}}
+        caller = {"namespace": "etl", "name": dice.choice(NAMES)}
+        parent: dict[str, Any] = {"run": {"runId": run_uuid(dice.choice(NAMES))}, "job": caller}
         parent["root"] = {"run": {"runId": run_uuid(dice.choice(NAMES))}, "job": parent["job"]}
         run = {"runId": run_uuid(f"{job} {dice.randrange(3)}"), "facets": {"parent": parent} if dice.random() < 0.3 else {}}
         made.append(event | {"schemaURL": SCHEMA + "RunEvent", "eventType": kind, "run": run})

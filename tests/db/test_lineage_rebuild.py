@@ -29,12 +29,12 @@ def feed(events: list[dict[str, Any]]) -> None:
 def make_old(days: int) -> None:
     """The events stored so far were recorded so many days earlier, in partitions of those weeks."""
     with connection.cursor() as cursor:
-        cursor.execute("UPDATE lineage_eventidentity SET recorded_at = recorded_at - %s", [timedelta(days=days)])
+        cursor.execute("UPDATE lineage_eventidentity SET recorded_at = recorded_at - make_interval(days => %s)", [days])
         cursor.execute("CREATE TEMP TABLE moved ON COMMIT DROP AS SELECT * FROM lineage_event")
         cursor.execute("DELETE FROM lineage_event")
     partitions.partitions_ensure(now=timezone.now() - timedelta(days=days), ahead=2)
     with connection.cursor() as cursor:
-        cursor.execute("UPDATE moved SET recorded_at = recorded_at - %s", [timedelta(days=days)])
+        cursor.execute("UPDATE moved SET recorded_at = recorded_at - make_interval(days => %s)", [days])
         cursor.execute("INSERT INTO lineage_event SELECT * FROM moved")
         cursor.execute("DROP TABLE moved")
     services.graph_rebuild()
@@ -163,6 +163,7 @@ def test_retention_drops_old_events_and_a_rebuild_from_its_snapshot_ends_identic
     assert graph(times=True) == before
     assert services.events_ingest(bodies=sample_events(), producer="tests").duplicates == 14
     assert services.events_expire(actor="tests", days=400).partitions == ()
+    assert "lineage_snapshot.lineage_facet" in selectors.bodies_mentioning(["total"])
 
 
 @pytest.mark.django_db
