@@ -14,7 +14,8 @@ DATASET = NAMESPACE + r"/datasets/(?P<name>.+?)"
 JOB = NAMESPACE + r"/jobs/(?P<name>.+?)"
 
 urlpatterns: list[URLPattern] = [
-    re_path(r"^api/v1/lineage/?$", graph.lineage, name="lineage_api"),
+    path("api/v1/lineage", graph.lineage, name="lineage_api"),
+    re_path(r"^api/v1/lineage/$", graph.LineageView.as_view(), name="lineage_api_slash"),
     path("api/v1/lineage/batch", ingest.batch, name="lineage_ingest_batch"),
     path("api/v1/lineage/upstream", ways.UpstreamView.as_view(), name="lineage_api_upstream"),
     path("api/v1/lineage/downstream", ways.DownstreamView.as_view(), name="lineage_api_downstream"),
