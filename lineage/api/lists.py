@@ -18,8 +18,8 @@ from lineage.selectors import Filter, Source
 
 Json = dict[str, Any]
 DROP = (
-    "Datasets come from events. To end one, send a DatasetEvent whose lifecycleStateChange facet says DROP to POST /api/v1/lineage. Schema,"
-    " description and tags come from its schema, documentation and tags facets."
+    "Datasets come from events. To end one, send a DatasetEvent whose lifecycleStateChange facet says DROP to"
+    " POST /api/v1/lineage. Schema, description and tags come from its schema, documentation and tags facets."
 )
 
 
