@@ -1,8 +1,8 @@
-"""Addresses of the lineage app. Names and namespaces hold slashes, so the patterns take them whole."""
+"""Addresses of the lineage app: pages and API."""
 
 from __future__ import annotations
 
-from django.urls import URLPattern, path
+from django.urls import URLPattern
 
 from lineage.api.urls import urlpatterns as api
 from lineage.views.urls import pages

@@ -19,6 +19,7 @@ from catalog.selectors import contracts_current
 from controlplane.lake import services as lake
 from pipeline.demo.world import World
 from pipeline.models import HeldState, KpiValue, QuarantinedRow, SilverReject
+from pipeline.services import provenance
 from pipeline.services.steps import table_of
 from tests import pipeline_support as support
 
@@ -72,6 +73,7 @@ def empty() -> None:
         cursor.execute("DROP SCHEMA IF EXISTS gold CASCADE")
     # Numbers are not given twice: contracts are cached by the number of their version.
     call_command("flush", verbosity=0, interactive=False, inhibit_post_migrate=True, reset_sequences=False)
+    provenance._known_texts.clear()
     shutil.rmtree(settings.LAKE_URL, ignore_errors=True)
     shutil.rmtree(settings.LANDING_DIR, ignore_errors=True)
 
@@ -79,10 +81,11 @@ def empty() -> None:
 def start_afresh() -> None:
     """No data, but the contracts that are known, and what was derived from their SQL (seconds of work)."""
     kept = {"pipeline_columnlineage"}
-    tables = [name for name in connection.introspection.table_names() if name.startswith(("pipeline_", "silver_", "lake_"))]
+    tables = [name for name in connection.introspection.table_names() if name.startswith(("pipeline_", "silver_", "lake_", "evidence_"))]
     with connection.cursor() as cursor:
         cursor.execute("DROP SCHEMA IF EXISTS gold CASCADE")
         cursor.execute(f"TRUNCATE {', '.join(sorted(set(tables) - kept))}, quality_qualityresult, outbox_outboxmessage")
+    provenance._known_texts.clear()
     shutil.rmtree(settings.LAKE_URL, ignore_errors=True)
 
 

@@ -24,7 +24,7 @@ from controlplane.settings.env import Env, lineage_targets
 from lineage import services
 from lineage.models import ForwardRefusal, ForwardTarget
 from lineage.services import forwarding
-from tests.lineage_support import run_event
+from tests.lineage_support import graph_clear, run_event
 
 pytestmark = pytest.mark.django_db
 
@@ -200,6 +200,7 @@ def test_an_event_that_commits_late_is_not_passed_over(servers: list[Server]) ->
         assert services.forward(name="default").sent == 0
         slow.commit()
     assert services.forward(name="default").sent == 1
+    graph_clear()
 
 
 def settings_of(**given: Any) -> Env:

@@ -177,7 +177,7 @@ def test_the_same_contract_gives_the_same_text_and_statements_use_no_star() -> N
     one, two = silver_sql(THINGS, business_zone=ZONE), silver_sql(contract(), business_zone=ZONE)
     assert one.text == two.text
     assert not any("*" in sql.replace("COUNT(*)", "") for sql in one.statements.values())
-    names = ("typed", "judged", "incoming", "rejected", "quarantined", "places", "winners", "counts", "merged")
+    names = ("typed", "judged", "incoming", "rejected", "quarantined", "places", "winners", "counts", "ordinals", "merged")
     assert tuple(one.statements) == names
 
 
