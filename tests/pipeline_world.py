@@ -81,7 +81,8 @@ def empty() -> None:
 def start_afresh() -> None:
     """No data, but the contracts that are known, and what was derived from their SQL (seconds of work)."""
     kept = {"pipeline_columnlineage"}
-    tables = [name for name in connection.introspection.table_names() if name.startswith(("pipeline_", "silver_", "lake_", "evidence_"))]
+    prefixes = ("pipeline_", "silver_", "lake_", "evidence_")
+    tables = [name for name in connection.introspection.table_names() if name.startswith(prefixes)]
     with connection.cursor() as cursor:
         cursor.execute("DROP SCHEMA IF EXISTS gold CASCADE")
         cursor.execute(f"TRUNCATE {', '.join(sorted(set(tables) - kept))}, quality_qualityresult, outbox_outboxmessage")
