@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlparse
@@ -57,7 +58,9 @@ def world(live_server: LiveServer) -> LiveServer:
         run_event("watch", time=30, run="r4", inputs=[dataset("board")], outputs=[dataset("alarm")]),
         run_event(LONG, time=40, run="r5", inputs=[dataset("mart")], outputs=[warehouse]),
     ]
-    for event in steps:  # one at a time: each is a moment on the slider
+    for number, event in enumerate(steps):  # one at a time: each is a moment on the slider
+        if number == 3:
+            time.sleep(1.1)  # moments of one second are one position
         services.events_ingest(bodies=[event], producer="tests")
         services.pending_project()
     services.events_ingest(bodies=["[1]", '{"eventTime": 1}'], producer="tests")

@@ -234,7 +234,7 @@ def test_the_menu_opens_and_closes_on_a_telephone(page: Page, world: LiveServer)
     menu = page.get_by_role("complementary", name="Main")
     assert not menu.is_visible()
     page.get_by_role("button", name="Open the menu").press("Enter")
-    menu.get_by_role("link", name="Runs").wait_for()
+    menu.get_by_role("link", name="Runs", exact=True).wait_for()
     page.keyboard.press("Escape")
     page.wait_for_function("!document.documentElement.classList.contains('ts-nav-open')")
     assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "Open the menu"
