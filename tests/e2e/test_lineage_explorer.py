@@ -175,6 +175,7 @@ def test_the_graph_is_walked_with_the_keyboard_alone(page: Page, world: LiveServ
     assert page.evaluate(active).startswith("Dataset clean")
     page.keyboard.press("c")
     page.locator("#lin-frame .lin-cname", has_text="who").wait_for()
+    page.wait_for_function("document.activeElement.closest('#lin-frame .lin-item')")  # where it was, in the new picture
     page.keyboard.press("Escape")
     assert page.evaluate("document.activeElement.id") == "lin-frame"
     page.locator("#lin-frame a.lin-node[data-key='dataset:shop:clean']").focus()
