@@ -31,7 +31,11 @@ class Source:
 
     @property
     def type(self) -> str:
-        return (self.uri.removeprefix("jdbc:").partition(":")[0] or "unknown").upper()
+        """The scheme of its address: POSTGRESQL, S3; FILE for a path, UNKNOWN without an address."""
+        scheme, colon, _ = self.uri.removeprefix("jdbc:").partition(":")
+        if colon and "/" not in scheme:
+            return scheme.upper()
+        return "FILE" if self.uri.startswith("/") else "UNKNOWN"
 
 
 def known_through(as_of: datetime | None = None) -> datetime:
