@@ -359,6 +359,7 @@ def sql_datasets(sha256: str) -> list[str]:
 __all__ = [
     "Code",
     "Confirmed",
+    "Contract",
     "KpiValue",
     "Step",
     "Trail",

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
-from decimal import Decimal
+from datetime import date, datetime
 from typing import Any
 
+from controlplane.evidence.domain.spelling import moment_text, number_text
 from controlplane.lake import services as lake
 from pipeline import selectors_trail
 from pipeline.selectors_files import TrailFile
-from pipeline.selectors_trail import Step, Trail, TrailDataset, TrailStep
+from pipeline.selectors_trail import Contract, KpiValue, Step, Trail, TrailDataset, TrailStep
 from quality.selectors import QualityResult
 
 FORMAT = "touchstone/provenance/1"
@@ -46,27 +46,33 @@ def trail_json(found: Trail) -> dict[str, Any]:
     }
 
 
-def _figure(found: Trail) -> dict[str, Any]:
-    value, kpi = found.value, found.contract.kpi
+def figure_json(contract: Contract, value: KpiValue) -> dict[str, Any]:
+    """A published figure, its step and its run."""
+    kpi = contract.kpi
     return {
-        "kpi": found.key,
-        "title": kpi.title if kpi else found.key,
+        "kpi": value.kpi,
+        "title": kpi.title if kpi else value.kpi,
         "unit": kpi.unit if kpi else "",
-        "business_date": found.day.isoformat(),
+        "business_date": value.business_date.isoformat(),
         "id": value.pk,
-        "value": _decimal(value.value),
-        "numerator": _decimal(value.numerator),
-        "denominator": _decimal(value.denominator),
-        "as_of": _time(value.as_of),
-        "computed_at": _time(value.computed_at),
-        "dataset": found.contract.dataset,
+        "value": number_text(value.value),
+        "numerator": number_text(value.numerator),
+        "denominator": number_text(value.denominator),
+        "as_of": moment_text(value.as_of),
+        "computed_at": moment_text(value.computed_at),
+        "dataset": contract.dataset,
         "step": str(value.step.uuid),
         "run": str(value.step.run.uuid),
-        "environment": value.step.run.environment,
+    }
+
+
+def _figure(found: Trail) -> dict[str, Any]:
+    return figure_json(found.contract, found.value) | {
+        "environment": found.value.step.run.environment,
         "previous_id": found.previous.pk if found.previous else None,
         "confirmed": {
             "count": found.confirmed.count,
-            "last_at": _time(found.confirmed.last.finished_at) if found.confirmed.last else None,
+            "last_at": moment_text(found.confirmed.last.finished_at) if found.confirmed.last else None,
         },
     }
 
@@ -100,8 +106,8 @@ def _step(one: TrailStep) -> dict[str, Any]:
         "run": str(step.run.uuid),
         "environment": step.run.environment,
         "state": step.state,
-        "started_at": _time(step.started_at),
-        "finished_at": _time(step.finished_at),
+        "started_at": moment_text(step.started_at),
+        "finished_at": moment_text(step.finished_at),
         "contract": {"version": one.contract_version, "sha256": one.contract_sha256},
         "code": code_json(one),
         "inputs": {name: step.inputs[name] for name in sorted(step.inputs)},
@@ -147,7 +153,7 @@ def _file(file: TrailFile) -> dict[str, Any]:
         "size_bytes": file.size_bytes,
         "rows": file.file_rows,
         "rows_used": int(file.rows),
-        "received_at": _time(file.received_at),
+        "received_at": moment_text(file.received_at),
         "source": file.source,
         "drop": str(file.drop_uuid) if file.drop_uuid else None,
         "contract_version": file.contract_version,
@@ -164,16 +170,8 @@ def _verdict(one: QualityResult) -> dict[str, Any]:
         "limit": one.limit,
         "unit": one.unit,
         "critical": one.critical,
-        "evaluated_at": _time(one.evaluated_at),
+        "evaluated_at": moment_text(one.evaluated_at),
     }
 
 
-def _decimal(value: Decimal | None) -> str | None:
-    return None if value is None else format(value, "f")
-
-
-def _time(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-__all__ = ["FILES_LISTED", "FORMAT", "build_of", "code_json", "provenance", "trail_json"]
+__all__ = ["FILES_LISTED", "FORMAT", "build_of", "code_json", "figure_json", "provenance", "trail_json"]

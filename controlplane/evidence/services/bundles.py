@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
@@ -13,8 +11,9 @@ from django.db import transaction
 from controlplane.audit import selectors as audit_log
 from controlplane.audit import services as audit
 from controlplane.evidence.domain import bundle
+from controlplane.evidence.domain.spelling import moment_text
 from controlplane.evidence.models import Reproduction
-from controlplane.evidence.selectors import provenance
+from controlplane.evidence.selectors import figure_json, provenance
 from controlplane.evidence.selectors_reproductions import reproductions_of_value
 from controlplane.keys import services as keys
 from pipeline import selectors_reproduce
@@ -61,7 +60,7 @@ def bundle_build(*, value_id: int) -> bytes:
     if done is not None:
         entries[bundle.REPRODUCTION] = keys.canonical_json(reproduction_json(done))
     entries |= _audit(value, files, tables, done)
-    manifest = bundle.manifest_of(entries, _figure(plan))
+    manifest = bundle.manifest_of(entries, figure_json(plan.contract, plan.value))
     signature = keys.canonical_json(keys.sign(manifest).as_dict())
     return bundle.pack(entries | {bundle.MANIFEST: manifest, bundle.SIGNATURE: signature})
 
@@ -99,28 +98,9 @@ def reproduction_json(one: Reproduction) -> dict[str, Any]:
         "progress": one.progress,
         "result": one.result,
         "error": one.error,
-        "requested_at": _iso(one.requested_at),
-        "started_at": _iso(one.started_at),
-        "finished_at": _iso(one.finished_at),
-    }
-
-
-def _figure(plan: selectors_reproduce.Plan) -> dict[str, Any]:
-    value, kpi = plan.value, plan.contract.kpi
-    return {
-        "kpi": value.kpi,
-        "title": kpi.title if kpi else value.kpi,
-        "unit": kpi.unit if kpi else "",
-        "business_date": value.business_date.isoformat(),
-        "id": value.pk,
-        "value": _number(value.value),
-        "numerator": _number(value.numerator),
-        "denominator": _number(value.denominator),
-        "as_of": _iso(value.as_of),
-        "computed_at": _iso(value.computed_at),
-        "dataset": plan.contract.dataset,
-        "step": str(value.step.uuid),
-        "run": str(value.step.run.uuid),
+        "requested_at": moment_text(one.requested_at),
+        "started_at": moment_text(one.started_at),
+        "finished_at": moment_text(one.finished_at),
     }
 
 
@@ -139,8 +119,8 @@ def _tables(plan: selectors_reproduce.Plan, done: Reproduction | None) -> list[d
                 "step": str(step.uuid),
                 "run": str(step.run.uuid),
                 "environment": step.run.environment,
-                "as_of": _iso(step.run.as_of),
-                "finished_at": _iso(step.finished_at),
+                "as_of": moment_text(step.run.as_of),
+                "finished_at": moment_text(step.finished_at),
                 "code_version": step.run.code_version,
                 "build": step.build,
                 "contract_version": contract.version,
@@ -184,7 +164,7 @@ def _file(file: Any) -> dict[str, Any]:
         "schema_hash": file.schema_hash,
         "contract_version": file.contract_version,
         "source": file.source,
-        "received_at": _iso(file.received_at),
+        "received_at": moment_text(file.received_at),
     }
 
 
@@ -200,7 +180,7 @@ def _verdicts(tables: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
             "unit": one.unit,
             "critical": one.critical,
             "step": one.run_key,
-            "evaluated_at": _iso(one.evaluated_at),
+            "evaluated_at": moment_text(one.evaluated_at),
         }
         for table in tables
         for one in quality.results_of_run(table["step"]).order_by("dataset", "rule")
@@ -230,11 +210,3 @@ def _audit(value: Any, files: Iterable[Any], tables: Iterable[dict[str, Any]], d
     first = audit_log.first_seq(targets=targets, until=head) or head
     lines = audit_log.links(first=max(first, head - LINKS_AT_MOST + 1), last=head)
     return {bundle.CHECKPOINT: found, bundle.LINKS: b"".join(keys.canonical_json(one) + b"\n" for one in lines)}
-
-
-def _number(value: Decimal | None) -> str | None:
-    return None if value is None else f"{value.normalize():f}"
-
-
-def _iso(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.astimezone(UTC).isoformat()

@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from controlplane.audit import services as audit
 from controlplane.evidence.domain import outcomes
+from controlplane.evidence.domain.spelling import number_text
 from controlplane.evidence.models import Reproduction
 from controlplane.lake import services as lake
 from controlplane.lake.errors import LakeError, LeaseHeld
@@ -214,10 +215,7 @@ def _sentence(text: str) -> str:
 
 
 def _figure_json(row: outcomes.FigureRow) -> dict[str, str | None]:
-    return {
-        name: None if one is None else f"{one.normalize():f}"
-        for name, one in zip(("value", "numerator", "denominator"), row, strict=True)
-    }
+    return dict(zip(("value", "numerator", "denominator"), map(number_text, row), strict=True))
 
 
 def _table_json(plan: selectors_reproduce.Plan, table: Any) -> dict[str, Any]:
