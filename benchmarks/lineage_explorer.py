@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks.figures import Figure, median, percentile
 from benchmarks.installation import Installation
-from benchmarks.paint import browser
+from benchmarks.paint import measure
 from benchmarks.progress import say
 from benchmarks.settings import whole
 
@@ -21,19 +21,7 @@ LAYERS, WIDTH, SEED = 10, 40, 20260101
 NAMESPACE, PASSWORD, USERNAME = "warehouse", "a-password-of-this-run", "painter"
 PRODUCER = "https://example.org/benchmark"
 ADDRESS = f"/lineage/?node=dataset:{NAMESPACE}:layer_5.table_number_17_of_the_company&depth=10"
-# As in benchmarks.paint: a message that a frame posts to itself is handled after the frame has been painted.
-WATCH = """
-(() => {
-  const look = () => {
-    const drawn = document.querySelector('#lin-frame .lin-node');
-    if (!drawn || document.readyState === 'loading') return requestAnimationFrame(look);
-    const channel = new MessageChannel();
-    channel.port1.onmessage = () => { window.picturePainted = performance.now(); };
-    requestAnimationFrame(() => channel.port2.postMessage(0));
-  };
-  requestAnimationFrame(look);
-})();
-"""
+DRAWN = "document.readyState !== 'loading' && document.querySelector('#lin-frame .lin-node')"
 
 
 def run() -> list[Figure]:
@@ -42,7 +30,10 @@ def run() -> list[Figure]:
         installation.connect()
         nodes = _load()
         server = _server(visits)
-        painted = _painted(installation.url, visits)
+        say("opening the explorer in Chromium")
+        painted = measure(
+            url=installation.url, username=USERNAME, password=PASSWORD, times=visits, address=ADDRESS, drawn=DRAWN
+        )
     note = f"{nodes} nodes, {visits} visits"
     return [
         Figure("lineage explorer answered by the server, p95", 1000 * percentile(server, 0.95), "ms", None,
@@ -114,30 +105,3 @@ def _server(visits: int) -> list[float]:
         if answer.status_code != 200:
             raise RuntimeError(f"the explorer answered {answer.status_code}")
     return seconds[1:]
-
-
-def _painted(url: str, visits: int) -> list[float]:
-    from playwright.sync_api import sync_playwright
-
-    found = browser()
-    if found is None:
-        raise RuntimeError("there is no Chromium on this machine; sh deploy/chromium.sh installs one")
-    say("opening the explorer in Chromium")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-dev-shm-usage"])
-        try:
-            page = chromium.new_context(viewport={"width": 1280, "height": 900}).new_page()
-            page.goto(f"{url}/login/")
-            page.get_by_label("User name").fill(USERNAME)
-            page.get_by_label("Password").fill(PASSWORD)
-            page.get_by_role("button", name="Sign in").click()
-            page.wait_for_url(f"{url}/")
-            page.add_init_script(WATCH)
-            seconds = []
-            for _ in range(visits + 1):
-                page.goto(url + ADDRESS)
-                page.wait_for_function("window.picturePainted")
-                seconds.append(float(page.evaluate("window.picturePainted")) / 1000)
-            return seconds[1:]
-        finally:
-            chromium.close()

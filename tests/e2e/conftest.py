@@ -146,3 +146,12 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 @pytest.fixture
 def page(context: BrowserContext) -> Page:
     return context.new_page()
+
+
+@pytest.fixture(params=["light", "dark"])
+def look(request: pytest.FixtureRequest, browser: Browser) -> Iterator[BrowserContext]:
+    """A browser that prefers light, and one that prefers dark."""
+    made = browser.new_context(color_scheme=request.param, locale="en-GB", reduced_motion="reduce")
+    made.set_default_timeout(15_000)
+    yield made
+    made.close()

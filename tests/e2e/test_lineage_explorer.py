@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlparse
 
@@ -16,7 +15,7 @@ from lineage import services
 from lineage.models import Dataset, DatasetVersion, Job, Quarantine
 from lineage.views.addresses import dataset_url, job_url, version_url
 from lineage.views.state import node_url
-from tests.e2e.test_pages_browser import NARROW, WIDE, faults, sign_in
+from tests.e2e.test_pages_browser import NARROW, sign_in, sweep
 from tests.lineage_support import columns, dataset, run_event, run_uuid
 
 if TYPE_CHECKING:
@@ -101,32 +100,10 @@ def addresses() -> dict[str, str]:
     }
 
 
-@pytest.fixture(params=["light", "dark"])
-def look(request: pytest.FixtureRequest, browser: Browser) -> Iterator[BrowserContext]:
-    made = browser.new_context(viewport=WIDE, color_scheme=request.param, locale="en-GB", reduced_motion="reduce")  # type: ignore[arg-type]
-    made.set_default_timeout(15_000)
-    yield made
-    made.close()
-
-
 def test_axe_finds_nothing_serious_and_long_names_do_not_overflow(look: BrowserContext, world: LiveServer) -> None:
     page = look.new_page()
     sign_in(page, world.url, "admin")
-    broken: list[str] = []
-    page.on("pageerror", lambda error: broken.append(str(error)))
-    found: dict[str, list[str]] = {}
-    for width in (WIDE, NARROW):
-        page.set_viewport_size(width)  # type: ignore[arg-type]
-        for name, address in addresses().items():
-            answer = page.goto(world.url + address)
-            assert answer is not None
-            assert answer.ok, f"{name}: {answer.status}"
-            if serious := faults(page):
-                found[f"{name} at {width['width']}"] = serious
-            wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-            assert wide <= 0, f"{name} is {wide} px too wide at {width['width']} px"
-    assert found == {}
-    assert broken == []
+    sweep(page, world.url, addresses(), {})
 
 
 def test_the_graph_expands_folds_and_opens_columns_in_place_and_its_address_says_so(page: Page, world: LiveServer) -> None:
