@@ -7,8 +7,14 @@ events cannot matter. A *rank* is ``(event time, event identity)``: the total or
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from lineage.domain.ids import facet_digest
+from lineage.domain.storable import storable_json
 
 Rank = tuple[datetime, uuid.UUID]
 RunRank = tuple[int, datetime, uuid.UUID]
@@ -57,13 +63,25 @@ class RunDelta:
     io_sets: set[int] = field(default_factory=set)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True)
 class FacetDelta:
+    """A facet as an event has it. Its text is made when it is asked for: of many events' facets, one is the last word."""
+
     rank: Rank
     recorded_at: datetime
-    body: str
-    digest: str
-    deleted: bool
+    facet: Mapping[str, Any]
+
+    @cached_property
+    def body(self) -> str:
+        return storable_json(self.facet)
+
+    @cached_property
+    def digest(self) -> str:
+        return facet_digest(self.body)
+
+    @property
+    def deleted(self) -> bool:
+        return bool(self.facet.get("_deleted"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from lineage.domain.delta import INPUT, OUTPUT, FieldEdge
@@ -114,13 +115,18 @@ def joined(known: FieldEdge, edge: Edge, key: tuple[int, int, int]) -> FieldEdge
 
 
 def _made(key: tuple[int, int, int], transformations: Iterable[Json]) -> FieldEdge:
-    unique = sorted({json.dumps(item, sort_keys=True) for item in transformations})
-    parsed = [json.loads(item) for item in unique]
+    return FieldEdge(*key, *_united(frozenset(json.dumps(item, sort_keys=True) for item in transformations)))
+
+
+@lru_cache(maxsize=4096)  # edges by the thousand share a handful of transformations
+def _united(texts: frozenset[str]) -> tuple[str, bool, bool]:
+    """(transformations as JSON, direct, masking)."""
+    parsed = [json.loads(item) for item in sorted(texts)]
     direct = any(item.get("type") != "INDIRECT" for item in parsed) or not parsed
     # Masked only when no way leads through in the clear: one unmasked direct transformation is a leak.
     ways = [item for item in parsed if item.get("type") != "INDIRECT"] or parsed
     masking = bool(ways) and all(item.get("masking") is True for item in ways)
-    return FieldEdge(*key, json.dumps(parsed, separators=(",", ":")), direct, masking)
+    return json.dumps(parsed, separators=(",", ":")), direct, masking
 
 
 def _edge(item: Json, target: str | None, older: tuple[Json, ...] = ()) -> Edge | None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
-import re
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -42,7 +40,6 @@ Json = Mapping[str, Any]
 TERMINAL = {"COMPLETE": 1, "FAIL": 1, "ABORT": 1}
 # A start may still fail, so it neither brings a deleted dataset back nor deletes one.
 NOT_YET = frozenset({"START", "FAIL", "ABORT"})
-_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
 
 @dataclass(frozen=True, slots=True)
@@ -360,30 +357,7 @@ class _Fold:
             self.delta.run_facets[key] = self._facet_delta(facet)
 
     def _facet_delta(self, facet: Json) -> FacetDelta:
-        body = storable_json(facet)
-        return FacetDelta(self.rank, self.recorded_at, body, ids.facet_digest(body), bool(facet.get("_deleted")))
-
-
-def storable_json(value: Any) -> str:
-    """JSON that PostgreSQL's ``jsonb`` takes: no NUL, no half surrogate pair, no infinity. The raw event keeps them."""
-    try:
-        text = json.dumps(value, allow_nan=False, separators=(",", ":"))
-    except ValueError:
-        text = json.dumps(_finite(value), separators=(",", ":"))
-    if "\\u0000" in text:
-        text = _NUL.sub(r"\1\\ufffd", text)
-    if "\\ud" in text:
-        clean = json.dumps(json.loads(text), ensure_ascii=False).encode("utf-8", "replace").decode()
-        text = clean
-    return text
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_finite(item) for item in value]
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+        return FacetDelta(self.rank, self.recorded_at, facet)
 
 
 def schema_paths(fields: Any, prefix: str = "") -> Iterator[str]:

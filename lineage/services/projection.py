@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
 import psycopg
 import structlog
 from django.db import connection, transaction
+from psycopg.types.datetime import TimestamptzLoader
 
 from controlplane.telemetry.metrics import counter, gauge, histogram
 from lineage.domain.delta import Delta
@@ -77,7 +80,7 @@ def pending_project(*, limit: int = BATCH) -> Projected:
     An event that cannot be folded goes to the quarantine and never stops the others. Killed at any point, the claim is
     rolled back and another projector takes it.
     """
-    with BATCH_SECONDS.time(), transaction.atomic(), cursor_open() as cursor:
+    with BATCH_SECONDS.time(), _collector_paused(), transaction.atomic(), cursor_open() as cursor:
         cursor.execute(_CLAIM, [limit])
         claimed = sorted(cursor.fetchall())
         result = Projected()
@@ -87,9 +90,24 @@ def pending_project(*, limit: int = BATCH) -> Projected:
     return result
 
 
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Parsed events are trees: they go when the last reference goes. Looking for cycles in them takes a fifth of the time."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
 def cursor_open() -> Cursor:
     connection.ensure_connection()
-    return psycopg.Cursor(connection.connection)
+    cursor = psycopg.Cursor(connection.connection)
+    # Django's loader of moments is written in Python; a thousand events read some fifteen thousand of them.
+    cursor.adapters.register_loader("timestamptz", TimestamptzLoader)
+    return cursor
 
 
 def _chunks(claimed: Sequence[tuple[int, datetime, int]]) -> Iterator[list[tuple[int, datetime]]]:

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from lineage.domain import ids
 from lineage.domain.delta import COLUMN_LINEAGE, JOB_LINEAGE, Claim, Delta
-from lineage.domain.fold import Recorded, fold, storable_json
+from lineage.domain.fold import Recorded, fold
 from lineage.domain.staircase import staircase
+from lineage.domain.storable import storable_json
 from tests.lineage_support import FACET, columns, dataset, run_event
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
